@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** \file gpuqueue.h
+ * A message queue whose consumers live on the GPU.
+ *
+ * A producer enqueues bytes; a resident kernel, launched once, runs the queue's handler on each message and
+ * writes a result, which the producer reads back by the message's id or in completion order. The same queue
+ * runs on CPU threads where there is no GPU.
+ *
+ * Threads: unless a function says otherwise, any number of threads may call any function on the same handle at
+ * once. The exceptions are gq_init(), which makes the handle, and gq_shutdown(), which ends it: when
+ * gq_shutdown() returns no other call may be using the handle, though calls may be under way when it begins.
+ *
+ * A handle (\ref gq_queue) is a queue together with one *lane* of it: a submission ring and a completion ring.
+ * gq_init() gives the queue's first handle, gq_open_lane() a further one. Threads that share a handle share its
+ * lane; giving each producer thread a handle of its own is faster.
+ *
+ * fork(): a child must not use its parent's handles.
+ *
+ * Errors: functions return a \ref gq_status. The function that first sees an error describes it, with the value
+ * that was wrong and what would be right, in a text that the same thread can read with gq_last_error().
+ * Outputs are written only on success unless the comment says otherwise. */
+#ifndef GPUQUEUE_H
+#define GPUQUEUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <gpuqueue/version.h>
+
+#if defined(__GNUC__)
+#define GQ_API __attribute__((visibility("default")))
+#else
+#define GQ_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a call came to. The values are part of the ABI; GQ_AGAIN is an answer, not an error. */
+typedef enum gq_status {
+  GQ_OK = 0,                /**< done */
+  GQ_AGAIN = 1,             /**< nothing there yet; call again */
+  GQ_TIMEOUT = 2,           /**< the time given ran out; the call can be repeated */
+  GQ_FULL = 3,              /**< no room for the message; it was not enqueued */
+  GQ_TOO_SMALL = 4,         /**< the caller's buffer is smaller than the result, which stays */
+  GQ_FAILED = 5,            /**< the handler gave up on the message: it is a dead letter */
+  GQ_CANCELLED = 6,         /**< the message was cancelled before its handler ran */
+  GQ_UNKNOWN_ID = 7,        /**< no such message: never enqueued, or its result was taken already */
+  GQ_TOO_LARGE = 8,         /**< the message exceeds max_message_bytes */
+  GQ_RESULT_TOO_LARGE = 9,  /**< the handler's result exceeds what the message has room for: a dead letter */
+  GQ_SHUT_DOWN = 10,        /**< the queue is shutting down or shut down */
+  GQ_INVALID = 11,          /**< an argument or option is out of its range or unknown */
+  GQ_NO_HANDLER = 12,       /**< no handler of that name, or not in that scope */
+  GQ_NO_BACKEND = 13,       /**< the backend asked for cannot run here */
+  GQ_NO_DEVICE = 14,        /**< no device of that number */
+  GQ_DEVICE_LOST = 15,      /**< the device faulted or stopped answering; the queue cannot go on */
+  GQ_NO_MEMORY = 16,        /**< host or device memory ran out */
+  GQ_SYSTEM = 17,           /**< an operating system call failed; the text says which and why */
+  GQ_MALFORMED = 18         /**< the consumer refused a cell whose sizes or offsets are out of bounds */
+} gq_status;
+
+/** The constant name of \p status, such as "GQ_FULL"; "GQ_?" for a value that is none. Wait-free; any thread. */
+GQ_API const char *gq_status_name(int status);
+
+/** One sentence on \p status for people. Wait-free; any thread. */
+GQ_API const char *gq_status_text(int status);
+
+/** The text of this thread's latest error in any gq_ function, never NULL. Valid until the thread's next gq_
+ * call. Wait-free. */
+GQ_API const char *gq_last_error(void);
+
+/** The version of the library at run time, such as "0.1.0". Wait-free; any thread. */
+GQ_API const char *gq_version(void);
+
+/* ------------------------------------------------------------------------------------------------ options */
+
+/** How to open a queue. Every field is described, with its range and default, by gq_option_describe(); the table
+ * is lib/options.def. Set \ref size and the defaults with gq_options_init(). Strings and arrays stay the
+ * caller's and are read only during gq_init(). */
+typedef struct gq_options {
+  size_t size;                /**< sizeof(gq_options), so that the struct can grow */
+  uint32_t backend;           /**< a \ref gq_backend */
+  int32_t device;             /**< CUDA device number, from 0 */
+  const char *handler;        /**< name of the handler */
+  const char *const *args;    /**< handler arguments "KEY=VALUE", NULL-terminated, or NULL */
+  uint32_t scope;             /**< a \ref gq_scope */
+  uint32_t capacity;          /**< messages that may be enqueued and not yet released, per lane */
+  uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: 128 */
+  uint64_t max_message_bytes; /**< largest payload */
+  uint64_t max_result_bytes;  /**< largest result; 0: max_message_bytes */
+  uint64_t arena_bytes;       /**< memory per lane for payloads and results too large for a cell; 0: enough
+                                   for two of the largest messages with their results, at least 16 MiB */
+  uint32_t lanes;             /**< how many lanes the queue has room for */
+  uint32_t sms;               /**< streaming multiprocessors the resident kernel takes; 0: up to 16 */
+  uint32_t workers;           /**< threads of the CPU backend; 0: one per online CPU, up to 16 */
+  uint32_t park_us;           /**< idle time after which the consumer leaves the device, in microseconds */
+  uint32_t attempts;          /**< how often a failing message is tried in all */
+  int64_t timeout_ms;         /**< what GQ_DEFAULT_TIMEOUT means, in milliseconds; -1: no limit */
+  uint32_t ordered;           /**< 1: gq_poll() and gq_wait() give completions in enqueue order */
+  uint32_t stall_ms;          /**< a handler that runs longer than this is a fault; 0: no limit */
+} gq_options;
+
+typedef enum gq_backend { GQ_BACKEND_AUTO = 0, GQ_BACKEND_CUDA = 1, GQ_BACKEND_CPU = 2 } gq_backend;
+
+/** How many device threads run the handler on one message. */
+typedef enum gq_scope { GQ_SCOPE_AUTO = 0, GQ_SCOPE_THREAD = 1, GQ_SCOPE_WARP = 2, GQ_SCOPE_BLOCK = 3 } gq_scope;
+
+/** A row of the option table, for programs that offer the options by name. The strings are static. */
+typedef struct gq_option_info {
+  const char *name;        /**< such as "max_message_bytes"; the command spells it --max-message-bytes, the
+                                environment GPUQUEUE_MAX_MESSAGE_BYTES, Python max_message_bytes= */
+  const char *type;        /**< "size" (takes the suffixes K, M, G), "count", "integer", "choice", "string" or "flag" */
+  const char *range;       /**< for people and for completions: "2 to 1048576", "auto, cuda, cpu" */
+  const char *def;         /**< the default as text */
+  const char *help;        /**< one line */
+} gq_option_info;
+
+/** Row \p index of the option table, or NULL past its end. Wait-free; any thread. */
+GQ_API const gq_option_info *gq_option_describe(size_t index);
+
+/** Fill \p options with the defaults, then with what GPUQUEUE_ environment variables say. A variable that
+ * starts with GPUQUEUE_ and names no option is warned about on standard error, once a process.
+ * \return GQ_OK, or GQ_INVALID if a variable's value is out of range (\p options then holds the defaults of
+ *         that and the following options). Not thread-safe against setenv(). */
+GQ_API gq_status gq_options_init(gq_options *options);
+
+/** Set the option called \p name (see gq_option_describe(); '-' and '_' are the same) from text.
+ * \param value  kept, not copied, for an option of type "string": it must live until gq_init() returns
+ * \return GQ_OK; GQ_INVALID if there is no such option or the value does not fit it. */
+GQ_API gq_status gq_option_set(gq_options *options, const char *name, const char *value);
+
+/* ------------------------------------------------------------------------------------------- a queue's life */
+
+/** A queue and one lane of it. */
+typedef struct gq_queue gq_queue;
+
+/** In place of a time in ns: the queue's timeout_ms. */
+#define GQ_DEFAULT_TIMEOUT INT64_MIN
+/** In place of a time in ns: wait for as long as it takes. Any negative time but GQ_DEFAULT_TIMEOUT means this. */
+#define GQ_FOREVER ((int64_t)-1)
+
+/** Open a queue: choose the backend, lay out its lanes, start its consumer.
+ * \param queue    out: the handle; the caller ends it with gq_shutdown()
+ * \param options  NULL for what gq_options_init() gives
+ * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM.
+ * May take some 100 ms (a CUDA context); any thread. */
+GQ_API gq_status gq_init(gq_queue **queue, const gq_options *options);
+
+/** A further handle on the same queue, with a lane of its own.
+ * \return GQ_OK; GQ_FULL if all `lanes` of the options are open; GQ_SHUT_DOWN. */
+GQ_API gq_status gq_open_lane(gq_queue *queue, gq_queue **lane);
+
+/** Wait until every message enqueued on this handle's lane before the call has finished. Results stay to be read.
+ * \return GQ_OK; GQ_TIMEOUT; GQ_DEVICE_LOST; GQ_SHUT_DOWN. May sleep. */
+GQ_API gq_status gq_drain(gq_queue *queue, int64_t timeout_ns);
+
+/** End the handle. From its start new messages are refused with GQ_SHUT_DOWN; messages already accepted are given
+ * \p timeout_ns to finish (0: none); waits under way return GQ_SHUT_DOWN; results not read are lost. Ending the
+ * first handle of a queue ends the queue and every other handle of it, which the caller must no longer use;
+ * ending a further one closes its lane.
+ * \param queue  may be NULL; invalid afterwards, whatever is returned
+ * \return GQ_OK; GQ_TIMEOUT if messages were still unfinished and were given up; GQ_DEVICE_LOST. */
+GQ_API gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns);
+
+/** From now on refuse new messages on this queue and let every wait return GQ_SHUT_DOWN once nothing it waits for
+ * can arrive; the handle stays valid, so that other threads can leave before gq_shutdown().
+ * Lock-free; any thread; not from a signal handler. */
+GQ_API void gq_close(gq_queue *queue);
+
+/** The backend that runs, and why not another, as one line: "cuda: NVIDIA H100 80GB HBM3, sm_90, 16 of 132 SMs" or
+ * "cpu: 2 threads (no cuda: libcuda.so.1 not found)". Lives as long as the handle. */
+GQ_API const char *gq_describe(const gq_queue *queue);
+
+/** GQ_BACKEND_CUDA or GQ_BACKEND_CPU: what runs. */
+GQ_API gq_backend gq_running_backend(const gq_queue *queue);
+
+/** How the queue's handler wants its results shown. */
+typedef enum gq_output { GQ_OUTPUT_RAW = 0, GQ_OUTPUT_HEX = 1, GQ_OUTPUT_TEXT = 2 } gq_output;
+GQ_API gq_output gq_handler_output(const gq_queue *queue);
+
+/* --------------------------------------------------------------------------------------------------- sending */
+
+/** A message to send. The bytes stay the caller's and are copied before the call returns. Zero the struct first. */
+typedef struct gq_message {
+  const void *data;      /**< the payload; may be NULL if size is 0 */
+  size_t size;           /**< bytes, 0 to max_message_bytes */
+  uint64_t key;          /**< messages of one lane with the same non-zero key finish in the order in which they
+                              were enqueued, retries included; 0: none */
+  uint64_t tag;          /**< the caller's own value, given to the handler and back with the completion */
+  size_t result_bytes;   /**< room for the result; 0: what the handler declares, up to max_result_bytes */
+} gq_message;
+
+/** Enqueue one message.
+ * \param timeout_ns  how long to wait for room; 0 tries once
+ * \param id          out: names the message until its result is taken; never 0
+ * \return GQ_OK; GQ_FULL if there was no room in time; GQ_TOO_LARGE; GQ_INVALID; GQ_SHUT_DOWN; GQ_DEVICE_LOST.
+ * Lock-free with timeout 0, except that a message with a key, or one that does not fit its cell, takes a short lock
+ * of the lane; otherwise may sleep. */
+GQ_API gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id);
+
+/** Enqueue \p count messages in order.
+ * \param ids   out: \p count ids, or NULL
+ * \param done  out: how many were enqueued, also when the status is not GQ_OK; messages from there on were not
+ * \return GQ_OK if all were; otherwise what stopped the first that was not, as for gq_enqueue(). */
+GQ_API gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t count, int64_t timeout_ns,
+                                  uint64_t *ids, size_t *done);
+
+/** A message being written in place. */
+typedef struct gq_reservation {
+  void *data;          /**< where to write the payload; 64-byte aligned; GPU-visible where there is a GPU */
+  size_t size;         /**< bytes reserved */
+  uint64_t internal_[4];
+} gq_reservation;
+
+/** Reserve memory for a payload of up to \p size bytes, to be written by the caller and sent by gq_commit() or
+ * given back by gq_abort(). A reservation takes no place in the queue, so holding one blocks nobody, and one
+ * that is never committed costs its memory until gq_shutdown().
+ * \return GQ_OK; GQ_FULL if the arena has no room in time; GQ_TOO_LARGE; GQ_SHUT_DOWN; GQ_DEVICE_LOST. */
+GQ_API gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reservation *reservation);
+
+/** Send the first \p message->size bytes of the reservation; \p message->data is ignored. On GQ_OK the reservation
+ * is gone; on any other status it stays the caller's to commit again or abort.
+ * \return as gq_enqueue(). */
+GQ_API gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_message *message,
+                           int64_t timeout_ns, uint64_t *id);
+
+/** Give a reservation back unsent. */
+GQ_API void gq_abort(gq_queue *queue, gq_reservation *reservation);
+
+/* -------------------------------------------------------------------------------------------------- receiving */
+
+/** Copy the result of message \p id into \p data, if it is there, and forget the message. The id may come from
+ * any handle of the same queue. Each result is given out once, to one caller.
+ * \param data  where to put it; may be NULL if \p *size is 0
+ * \param size  in: capacity of \p data in bytes; out: size of the result in bytes
+ * \return GQ_OK; GQ_AGAIN if the handler has not finished (not an error: call again);
+ *         GQ_TOO_SMALL if \p data is smaller than the result (\p size says how much it needs, the result stays);
+ *         GQ_FAILED if the handler gave up on the message (gq_last_error() has its code and attempts);
+ *         GQ_CANCELLED; GQ_RESULT_TOO_LARGE; GQ_MALFORMED: these four end the message too;
+ *         GQ_UNKNOWN_ID; GQ_DEVICE_LOST.
+ * Lock-free, O(1); any thread. */
+GQ_API gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size);
+
+/** Like gq_try_dequeue_result(), but wait for the result: spins some microseconds, then sleeps.
+ * \return as there; GQ_TIMEOUT instead of GQ_AGAIN; GQ_SHUT_DOWN. */
+GQ_API gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size, int64_t timeout_ns);
+
+/** A finished message, held until gq_release(). */
+typedef struct gq_completion {
+  uint64_t id, tag, key;
+  const void *data;      /**< the result, in place; 4-byte aligned at least; read-only */
+  size_t size;           /**< bytes */
+  gq_status status;      /**< GQ_OK, GQ_FAILED, GQ_CANCELLED, GQ_RESULT_TOO_LARGE or GQ_MALFORMED */
+  int32_t code;          /**< with GQ_FAILED: what the handler returned last */
+  uint32_t attempts;     /**< how often the handler ran */
+} gq_completion;
+
+/** Take up to \p max completions of this handle's lane that are there, oldest completion first (with the option
+ * `ordered`: in enqueue order). A message is given out once: by this or by its id.
+ * \param count  out: how many; 0 with GQ_AGAIN
+ * \return GQ_OK with at least one; GQ_AGAIN; GQ_DEVICE_LOST. Lock-free. */
+GQ_API gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_t *count);
+
+/** Like gq_poll(), but wait for the first. \return GQ_TIMEOUT instead of GQ_AGAIN; GQ_SHUT_DOWN. */
+GQ_API gq_status gq_wait(gq_queue *queue, gq_completion *completions, size_t max, int64_t timeout_ns, size_t *count);
+
+/** Copy the payload that the completed message had, before it is released: what a dead letter keeps.
+ * \param size  in: capacity of \p data; out: size of the payload
+ * \return GQ_OK; GQ_TOO_SMALL (\p size says how much it needs). */
+GQ_API gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion, void *data, size_t *size);
+
+/** Let go of \p count completions, in any order; their data is no longer valid. Lock-free. */
+GQ_API void gq_release(gq_queue *queue, const gq_completion *completions, size_t count);
+
+/** A file descriptor that becomes readable when completions arrive on this handle's lane, for poll() and epoll().
+ * Read its 8 bytes, then gq_poll() until GQ_AGAIN, then wait again. The descriptor belongs to the handle.
+ * \return the descriptor, or -1 with gq_last_error(). The first call starts a thread. */
+GQ_API int gq_event_fd(gq_queue *queue);
+
+/** Ask that message \p id not be run. The message ends in its ordinary way: its result or completion says
+ * GQ_CANCELLED if its handler had not been reached, and is the usual one if it had.
+ * \return GQ_OK: asked; GQ_AGAIN: too late, it has finished (its result stays to be read); GQ_UNKNOWN_ID.
+ * Lock-free; any thread. */
+GQ_API gq_status gq_cancel(gq_queue *queue, uint64_t id);
+
+/* --------------------------------------------------------------------------------------------------- watching */
+
+/** Percentiles of one stage, in ns, over one message in 64. */
+typedef struct gq_latency { uint64_t samples, p50, p90, p99, p999, max; } gq_latency;
+
+/** Counters of one queue, all lanes together, since gq_init(). */
+typedef struct gq_statistics {
+  size_t size;              /**< in: sizeof(gq_statistics) */
+  uint64_t enqueued;        /**< messages accepted */
+  uint64_t completed;       /**< finished with a result */
+  uint64_t failed;          /**< dead letters: all that ended in GQ_FAILED, GQ_RESULT_TOO_LARGE or GQ_MALFORMED */
+  uint64_t cancelled;
+  uint64_t retried;         /**< attempts beyond a message's first */
+  uint64_t dead_lettered;   /**< the same as failed, until queues have dead-letter stores of their own */
+  uint64_t rejected_full;   /**< calls that ended in GQ_FULL */
+  uint64_t depth;           /**< accepted and not yet begun */
+  uint64_t in_flight;       /**< begun and not yet finished */
+  uint64_t unread;          /**< finished and not yet taken */
+  uint64_t bytes_in;        /**< payload bytes accepted */
+  uint64_t bytes_out;       /**< result bytes taken */
+  uint64_t parks, relaunches;
+  uint64_t host_bytes;      /**< host memory of the lanes: see gpuqueue-memory in doc/architecture.md */
+  uint64_t device_bytes;    /**< device memory of the queue, without the CUDA context */
+  gq_latency wait;          /**< enqueue to handler start */
+  gq_latency handler;       /**< handler start to end */
+  gq_latency deliver;       /**< handler end to result taken */
+  gq_latency total;         /**< enqueue to result taken */
+} gq_statistics;
+
+/** Read the counters. Each is exact once traffic has stopped; while it runs they are read one after another.
+ * \return GQ_OK; GQ_INVALID if \p statistics->size is 0. Lock-free; any thread. */
+GQ_API gq_status gq_stats(gq_queue *queue, gq_statistics *statistics);
+
+/** A CUDA device, or why the backend cannot run. */
+typedef struct gq_device_info {
+  size_t size;              /**< in: sizeof(gq_device_info) */
+  char name[128];
+  int32_t capability_major, capability_minor;
+  int32_t sms;
+  uint64_t memory_bytes;
+  int32_t usable;           /**< 1 if a queue can run on it */
+  char reason[256];         /**< if not, why; if so, empty or a warning (MPS, kernel execution timeout) */
+} gq_device_info;
+
+/** What this build and this machine can do, for `gpuqueue info`. */
+typedef struct gq_system_info {
+  size_t size;              /**< in: sizeof(gq_system_info) */
+  char build_archs[256];    /**< GPU code in the library, such as "sm_75 sm_80 sm_90 ptx_121"; empty: none */
+  int32_t driver_version;   /**< CUDA version of the driver, 13000 for 13.0; 0: no driver */
+  int32_t devices;
+  int32_t cuda_usable;      /**< 1 if some device is */
+  char cuda_reason[512];    /**< why CUDA cannot run, or a warning; empty: nothing to say */
+  int32_t cpu_usable;
+  char cpu_reason[256];
+  int32_t cpus;             /**< online CPUs */
+  int32_t unit_bytes;       /**< 16 if this CPU stores 16 bytes in one piece, else 8 */
+} gq_system_info;
+
+GQ_API gq_status gq_get_system_info(gq_system_info *info);
+GQ_API gq_status gq_get_device_info(int32_t device, gq_device_info *info);
+
+/** A handler that this library offers. The strings are static. */
+typedef struct gq_handler_info {
+  const char *name, *summary;
+  const char *scopes;       /**< such as "thread, block"; the first is the default */
+  gq_output output;
+} gq_handler_info;
+
+/** Handler \p index of the built-in ones, or NULL past the end. */
+GQ_API const gq_handler_info *gq_handler_describe(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
