@@ -36,7 +36,8 @@ AS_CASE(["$gq_archs_asked"],
   [yes|no], [AC_MSG_ERROR([--with-cuda-archs=$gq_archs_asked: give a list such as "80 90"; --with-cuda=no leaves GPU code out])])
 
 AS_CASE([$with_cuda],
-  [no], [gq_cuda_why_not="--with-cuda=no"],
+  [no], [gq_cuda_why_not="--with-cuda=no"
+    AS_IF([test -n "$with_cuda_archs"], [AC_MSG_ERROR([--with-cuda=no and --with-cuda-archs contradict each other])])],
   [yes|auto], [AC_PATH_PROG([NVCC], [nvcc], [], [$PATH$PATH_SEPARATOR/usr/local/cuda/bin])],
   [AS_IF([test -x "$with_cuda/bin/nvcc"], [NVCC=$with_cuda/bin/nvcc],
     [AC_MSG_ERROR([--with-cuda=$with_cuda: no nvcc in $with_cuda/bin; DIR is a toolkit such as /usr/local/cuda])])])

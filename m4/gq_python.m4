@@ -26,7 +26,7 @@ elif prefix == own + "/local" and "posix_local" in names:
     path = sysconfig.get_path("platlib", "posix_local")
 else:
     path = sysconfig.get_path("platlib", "posix_prefix", vars={"base": prefix, "platbase": prefix})
-print("\${prefix}" + path@<:@len(prefix):@:>@ if path.startswith(prefix + "/") else path)
+print(path.replace(prefix, "\${prefix}", 1) if path.startswith(prefix + "/") else path)
 GQ_EOF
 `
   AS_IF([test -z "$gq_python_dir"], [AC_MSG_ERROR([$PYTHON could not say where modules go])])

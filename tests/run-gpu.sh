@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Run the built test programs on a GPU:  tests/run-gpu.sh BUILD_DIR [PROGRAM...]
+#
+# Needs the build directory and nothing else: neither make nor libtool nor the Check library. A test that finds no
+# usable GPU fails. Exit status: 0 if all passed.
+set -u
+if test $# = 0 || test ! -d "$1/tests"; then
+  echo "usage: $0 BUILD_DIR [PROGRAM...]   (BUILD_DIR: where make and 'make check TESTS=' ran)" >&2
+  exit 2
+fi
+build=$(cd "$1" && pwd)
+shift
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+top_builddir=$build
+GPUQUEUE_TEST_BACKENDS=cuda
+GPUQUEUE_TEST_REQUIRE=cuda
+# The program itself, not libtool's wrapper, which knows only the directory it was built in.
+GPUQUEUE=$build/src/.libs/gpuqueue
+test -x "$GPUQUEUE" || GPUQUEUE=$build/src/gpuqueue
+LD_LIBRARY_PATH=$build/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export top_srcdir top_builddir GPUQUEUE_TEST_BACKENDS GPUQUEUE_TEST_REQUIRE GPUQUEUE LD_LIBRARY_PATH
+
+if test $# = 0; then
+  for program in "$build"/tests/test_* "$build"/tests/stress_*; do
+    case $program in *.*) continue ;; esac
+    test -f "$program" && test -x "$program" && set -- "$@" "$(basename "$program")"
+  done
+fi
+if test $# = 0; then
+  echo "$0: no test programs in $build/tests: run 'make check TESTS=' there first" >&2
+  exit 2
+fi
+
+"$GPUQUEUE" info || true
+passed=0
+failed=0
+failures=
+for name in "$@"; do
+  echo "=== $name"
+  timeout "${GPUQUEUE_TEST_LIMIT_S:-300}" "$build/tests/$name"
+  status=$?
+  case $status in
+    0) passed=$((passed + 1)) ;;
+    77) echo "$name: skipped, which counts as failed here"; failed=$((failed + 1)); failures="$failures $name" ;;
+    124) echo "$name: stopped after ${GPUQUEUE_TEST_LIMIT_S:-300} s"; failed=$((failed + 1)); failures="$failures $name" ;;
+    *) echo "$name: exit status $status"; failed=$((failed + 1)); failures="$failures $name" ;;
+  esac
+done
+test $failed = 0 || echo "failed:$failures"
+echo "$passed passed, $failed failed"
+test $failed = 0
