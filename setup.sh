@@ -108,7 +108,7 @@ case $task in
     missing_packages "${1:-build}"
     ;;
   *)
-    sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,11p >&2
+    sed -n 's/^# \{0,1\}//p' "$0" | sed -n 3,11p >&2
     exit 2
     ;;
 esac
