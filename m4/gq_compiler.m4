@@ -55,11 +55,14 @@ AC_SUBST([GQ_LIB_CFLAGS])
 
 # GQ_SANITIZERS: --enable-tsan, --enable-asan.
 AC_DEFUN([GQ_SANITIZERS], [
+# On the command line, for they must hold in every file. Empty, as files that define it themselves do.
+GQ_DEFINES="-D_GNU_SOURCE="
+AC_SUBST([GQ_DEFINES])
 GQ_SANITIZE=
 AS_IF([test $enable_tsan = yes], [
   GQ_SANITIZE="-fsanitize=thread"
   # ThreadSanitizer does not see what inline assembly or vector instructions store: ring cells use 8-byte atomics.
-  AC_DEFINE([GQ_UNIT_BYTES_FORCED], [8], [Size of a ring cell's unit, whatever the CPU could do])
+  GQ_DEFINES="$GQ_DEFINES -DGQ_UNIT_BYTES_FORCED=8"
 ])
 AS_IF([test $enable_asan = yes], [GQ_SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"])
 AS_IF([test -n "$GQ_SANITIZE"], [
