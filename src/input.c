@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "input.h"
+
+#include "cli.h"
+#include "dead_letters.h"
+#include "stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void input_init(struct input *input, struct run *run, char **files, size_t file_count)
+{
+  static char standard_input[] = "-";
+  static char *only[] = {standard_input};
+
+  memset(input, 0, sizeof *input);
+  input->run = run;
+  input->files = file_count ? files : only;
+  input->file_count = file_count ? file_count : 1;
+  input->fd = -1;
+  input->capacity = INPUT_BUFFER_BYTES;
+  input->buffer = allocate(input->capacity + 1);
+}
+
+static void close_file(struct input *input)
+{
+  if (input->fd > STDERR_FILENO) close(input->fd);
+  input->fd = -1;
+}
+
+void input_free(struct input *input)
+{
+  close_file(input);
+  free(input->buffer);
+}
+
+int open_for_reading(const char *name)
+{
+  if (strcmp(name, "-") == 0) return STDIN_FILENO;
+  /* O_NONBLOCK: a FIFO without a writer must not hold open(); stoppable_read() waits for its data */
+  return open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+static void report_broken_file(struct input *input, const char *reason)
+{
+  complain_about(input->name, "%s", reason);
+  atomic_fetch_add(&input->run->inputs_failed, 1);
+  input->broken = true;
+}
+
+bool input_next(struct input *input)
+{
+  close_file(input);
+  while (input->next_file < input->file_count && !stop_requested()) {
+    const char *file = input->files[input->next_file++];
+    struct stat status;
+
+    input->name = strcmp(file, "-") == 0 ? "standard input" : file;
+    input->begin = input->end = 0;
+    input->taken_in = 0;
+    input->broken = false;
+    input->fd = open_for_reading(file);
+    if (input->fd < 0) {
+      report_broken_file(input, strerror(errno));
+      continue;
+    }
+    if (input->run->dead_letters && dead_letters_is_file(input->run->dead_letters, input->fd)) {
+      report_broken_file(input, "is the --dead-letters file of this run, too: it would never end");
+      close_file(input);
+      continue;
+    }
+    input->may_block = fstat(input->fd, &status) != 0 || !S_ISREG(status.st_mode);
+    return true;
+  }
+  return false;
+}
+
+/** One read(), accounted for. \return bytes, 0 at the end, or READ_STOPPED. */
+static ssize_t take_in(struct input *input, void *to, size_t size)
+{
+  const ssize_t got = stoppable_read(input->fd, input->may_block, to, size);
+
+  if (got == -1) {
+    report_broken_file(input, strerror(errno));
+    return 0;
+  }
+  if (got > 0) {
+    input->taken_in += (uint64_t)got;
+    if (input->run->settings->framing != FRAMING_FILES) atomic_fetch_add(&input->run->input_done, (uint64_t)got);
+  }
+  return got;
+}
+
+enum fill input_fill(struct input *input)
+{
+  ssize_t got;
+
+  if (input->begin > 0) {
+    memmove(input->buffer, input_bytes(input), input_available(input));
+    input->end -= input->begin;
+    input->begin = 0;
+  }
+  if (input->end == input->capacity) {
+    input->capacity *= 2;
+    input->buffer = reallocate(input->buffer, input->capacity + 1);
+  }
+  got = take_in(input, input->buffer + input->end, input->capacity - input->end);
+  if (got == READ_STOPPED) return FILL_STOPPED;
+  input->end += (size_t)got;
+  return got ? FILL_MORE : FILL_END;
+}
+
+enum fill input_skip(struct input *input, uint64_t size)
+{
+  for (;;) {
+    const size_t piece = size < input_available(input) ? (size_t)size : input_available(input);
+    enum fill fill;
+
+    input->begin += piece;
+    size -= piece;
+    if (size == 0) return FILL_MORE;
+    fill = input_fill(input);
+    if (fill != FILL_MORE) return fill;
+  }
+}
+
+enum fill input_copy(struct input *input, uint8_t *to, size_t size, size_t *got)
+{
+  *got = size < input_available(input) ? size : input_available(input);
+  memcpy(to, input_bytes(input), *got);
+  input->begin += *got;
+  while (*got < size) {
+    const ssize_t more = take_in(input, to + *got, size - *got);
+    if (more == READ_STOPPED) return FILL_STOPPED;
+    if (more == 0) return FILL_END;
+    *got += (size_t)more;
+  }
+  return FILL_MORE;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** \file input.h
+ * The bytes of the input FILEs, one file after another, through one buffer. Used by the reader thread only. */
+#ifndef GPUQUEUE_INPUT_H
+#define GPUQUEUE_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "run.h"
+
+enum { INPUT_BUFFER_BYTES = 1024 * 1024 };
+
+enum fill { FILL_MORE, FILL_END, FILL_STOPPED };
+
+struct input {
+  struct run *run;
+  char **files;
+  size_t file_count, next_file;
+  const char *name;        /**< of the open file, for people */
+  int fd;                  /**< -1: none is open */
+  bool may_block;
+  bool broken;             /**< the open file could not be read to its end */
+  uint64_t taken_in;       /**< bytes read from the open file */
+  uint8_t *buffer;         /**< one byte more than capacity, for a NUL after a text */
+  size_t capacity, begin, end;
+};
+
+/** \param files  NULL: standard input only */
+void input_init(struct input *input, struct run *run, char **files, size_t file_count);
+void input_free(struct input *input);
+
+/** Go on to the next file; those that cannot be opened are reported. \return false if there is none. */
+bool input_next(struct input *input);
+
+/** Open \p name, "-" being standard input, so that opening never blocks. \return as open(). */
+int open_for_reading(const char *name);
+
+static inline size_t input_available(const struct input *input) { return input->end - input->begin; }
+static inline uint8_t *input_bytes(const struct input *input) { return input->buffer + input->begin; }
+
+/** Offset in the file of input_bytes(). */
+static inline uint64_t input_offset(const struct input *input) { return input->taken_in - input_available(input); }
+
+/** Read some more bytes behind those available, which move; the buffer grows if they fill it. A read error is
+ * reported, sets \ref input.broken and ends the file. */
+enum fill input_fill(struct input *input);
+
+/** Drop \p size bytes, available or not. FILL_MORE: done. */
+enum fill input_skip(struct input *input, uint64_t size);
+
+/** Read exactly \p size bytes to \p to, the available ones first. FILL_MORE: done.
+ * \param got  out: how many were read, also with another return value */
+enum fill input_copy(struct input *input, uint8_t *to, size_t size, size_t *got);
+
+#endif
