@@ -61,10 +61,14 @@ AS_IF([test $with_cuda != no], [
 AS_IF([test $gq_have_cuda = yes], [
   # Relative to the build directory, where every compiler runs, so that no object depends on where that lies.
   AC_DEFINE([GQ_FATBIN], ["cuda/resident.fatbin"], [File with the GPU code, to be embedded])
+  gq_toolkit=`dirname "$NVCC"`/..
+  AS_IF([test -r "$gq_toolkit/include/cuda.h"], [GQ_CUDA_CPPFLAGS="-isystem $gq_toolkit/include"])
   AC_DEFINE_UNQUOTED([GQ_NVCC], ["$gq_nvcc_version $NVCC $NVCCFLAGS"], [What compiled the GPU code])
 ])
 AC_DEFINE_UNQUOTED([GQ_CUDA_ARCHS], ["$gq_cuda_archs"], [GPU code in the library, such as "sm_80 sm_90 ptx_90"])
 AC_SUBST([GQ_NVCC_GENCODE])
+# For one test only: the library declares what it uses of the driver by itself.
+AC_SUBST([GQ_CUDA_CPPFLAGS])
 AM_CONDITIONAL([HAVE_NVCC], [test $gq_have_cuda = yes])
 ])
 
