@@ -12,7 +12,8 @@
 
 typedef void entry_point(void);
 typedef gq_cuda_result get_proc_address_v1(const char *name, void **entry, int version, uint64_t flags);
-typedef gq_cuda_result get_proc_address_v2(const char *name, void **entry, int version, uint64_t flags, unsigned *found);
+typedef gq_cuda_result get_proc_address_v2(const char *name, void **entry, int version, uint64_t flags,
+                                           unsigned *found);
 
 enum { NOT_TRIED, LOADED, FAILED };
 
@@ -52,7 +53,8 @@ const char *gq_cuda_error_text(const gq_cuda_driver *driver, gq_cuda_result erro
   const char *name = NULL, *sentence = NULL;
   if (driver->cuGetErrorName && driver->cuGetErrorName(error, &name) != GQ_CUDA_SUCCESS) name = NULL;
   if (driver->cuGetErrorString && driver->cuGetErrorString(error, &sentence) != GQ_CUDA_SUCCESS) sentence = NULL;
-  snprintf(text, size, "%s (%u)%s%s", name ? name : "CUDA error", error, sentence ? ": " : "", sentence ? sentence : "");
+  snprintf(text, size, "%s (%u)%s%s", name ? name : "CUDA error", error, sentence ? ": " : "",
+           sentence ? sentence : "");
   return text;
 }
 
@@ -89,11 +91,9 @@ static gq_status resolve(void *library, gq_cuda_driver *driver)
 {
   get_proc_address_v2 *get2 = (get_proc_address_v2 *)as_function(dlsym(library, "cuGetProcAddress_v2"));
   get_proc_address_v1 *get1 = (get_proc_address_v1 *)as_function(dlsym(library, "cuGetProcAddress"));
-  if (!get1 && !get2) {
-    if (driver->version) return too_old(driver->version);
+  if (!get1 && !get2)
     return gq_fail(GQ_NO_BACKEND, "libcuda.so.1 has no cuGetProcAddress: it is no NVIDIA driver, or one older than "
                                   "CUDA 11.3");
-  }
   /* No flags: the entry points that use the legacy default stream, which gpuqueue never does. A stub's
    * cuGetProcAddress fails too, which must not be taken for a missing entry point. */
 #define GQ_CUDA_ENTRY(name, wanted, required, parameters) \
