@@ -73,7 +73,8 @@ static void hex_of(const uint8_t *data, size_t size, char *text)
   text[2 * size] = 0;
 }
 
-static void expect_hex(handler_function *handler, const void *data, uint32_t size, uint32_t result, const char *expected)
+static void expect_hex(handler_function *handler, const void *data, uint32_t size, uint32_t result,
+                       const char *expected)
 {
   char hex[129];
   outcome got = run_handler(handler, data, size, result);
