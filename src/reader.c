@@ -148,6 +148,14 @@ static bool read_everything(struct reader *reader)
   return true;
 }
 
+/** Close the queue once everything has finished, so that the writer's wait ends with the last completion and not
+ * with its slice. */
+static void wake_writer_at_end(struct run *run)
+{
+  while (!atomic_load(&run->writer_done) && gq_drain(run->queue, WAIT_SLICE_NS) == GQ_TIMEOUT) continue;
+  gq_close(run->queue);
+}
+
 void *reader_main(void *argument)
 {
   struct run *run = argument;
@@ -166,6 +174,6 @@ void *reader_main(void *argument)
   free(reader->staging);
   free(reader);
   atomic_store(&run->reader_done, true); /* [R1] licenses the writer to take sent as final */
-  gq_close(run->queue);                  /* wakes the writer when the last completion is taken */
+  wake_writer_at_end(run);
   return NULL;
 }

@@ -31,6 +31,7 @@ struct run {
   _Atomic uint64_t failed;           /**< messages that have no result */
   _Atomic uint64_t inputs_failed;    /**< FILEs that could not be read to their end */
   atomic_bool reader_done;           /**< nothing more will be enqueued; [R1] */
+  atomic_bool writer_done;           /**< nobody waits for results any longer */
   atomic_bool device_lost;           /**< the run cannot go on: end with EXIT_SYSTEM */
 };
 

@@ -195,6 +195,7 @@ bool writer_run(struct writer *writer)
     atomic_fetch_add(&run->released, count);
     if (writer->progress) progress_show(writer->progress, writer->received, run);
   }
+  atomic_store(&run->writer_done, true);
   stop_reading(); /* it has ended, unless the output has failed */
   return say_output_error(&writer->output) && !atomic_load(&run->device_lost);
 }
