@@ -19,7 +19,7 @@ enum { NOT_TRIED, LOADED, FAILED };
 
 /* Written by the one thread that holds the lock, before it stores the outcome. */
 static gq_cuda_driver the_driver;
-static char failure[512];
+static char failure[640];
 static pid_t loaded_by;
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int outcome = NOT_TRIED;
@@ -33,7 +33,8 @@ static const struct { gq_cuda_result error; const char *advice; } init_advice[] 
                               "open, and was the container started with the GPU?" },
   { GQ_CUDA_SYSTEM_NOT_READY, "the GPUs are not ready yet: is the fabric manager (nvidia-fabricmanager) running?" },
   { GQ_CUDA_SYSTEM_DRIVER_MISMATCH, "libcuda.so.1 and the loaded kernel module are of different driver versions: "
-                                    "reload the module or restart the machine" },
+                                    "restart the machine after a driver update, and take any directory with another "
+                                    "libcuda.so.1 (such as CUDA's compat) out of LD_LIBRARY_PATH" },
   { GQ_CUDA_COMPAT_NOT_SUPPORTED_ON_DEVICE, "the libcuda.so.1 found is a forward-compatibility one, which this GPU "
                                             "does not support: take its directory out of LD_LIBRARY_PATH" },
   { GQ_CUDA_UNKNOWN, "the driver does not answer as it should: `nvidia-smi` and `dmesg` may say why" },

@@ -37,7 +37,7 @@ static const struct { const char *mode, *setting, *says; } refusals[] = {
   { "no_device", NULL, "GQ_NO_BACKEND: the driver finds no GPU; cuInit: CUDA_ERROR_NO_DEVICE (100): no CUDA-capable "
                        "device is detected | version=13000 driver=0 again=GQ_NO_BACKEND" },
   { "no_device", "CUDA_VISIBLE_DEVICES=7", "no GPU among those that CUDA_VISIBLE_DEVICES=\"7\" allows" },
-  { "mismatch", NULL, "different driver versions: reload the module or restart the machine; cuInit: CUDA error (803)" },
+  { "mismatch", NULL, "out of LD_LIBRARY_PATH; cuInit: CUDA error (803)" },
   { "compat", NULL, "forward-compatibility" },
   { "no_permission", NULL, "/dev/nvidia* files" },
   { "mps_failed", NULL, "the MPS server does not serve this process; cuInit: CUDA error (805)" },
