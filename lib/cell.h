@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing and reading one cell, on the host and in the model checker. The device moves whole windows of cells with a
+ * warp and has code of its own for that (cuda/window.cuh), over the same layout. */
+#ifndef GQ_CELL_H
+#define GQ_CELL_H
+#include "protocol.h"
+
+/** A cell's words, taken apart. */
+typedef struct gq_cell_view {
+  uint32_t head[GQ_HEAD_WORDS];
+  uint32_t ext[GQ_EXT_WORDS];
+} gq_cell_view;
+
+/* -------------------------------------------------------------------------------------------- 8-byte units */
+
+/** Store data word \p i of a cell with its tag. */
+GQ_CONSUMER void gq_word_put(gq_unit *cell, uint32_t i, uint32_t word, uint32_t tag)
+{
+  gq_unit8_st(&cell[i >> 1], i & 1, word | (uint64_t)tag << 32); /* [S1] [C1] release */
+}
+
+/** Load data word \p i into \p *word. \return 0 if it does not carry \p tag yet. */
+GQ_CONSUMER int gq_word_get(const gq_unit *cell, uint32_t i, uint32_t *word, uint32_t tag)
+{
+  const uint64_t v = gq_unit8_ld(&cell[i >> 1], i & 1); /* [S1] [C1] acquire */
+
+  if ((uint32_t)(v >> 32) != tag) return 0;
+  *word = (uint32_t)v;
+  return 1;
+}
+
+GQ_CONSUMER uint32_t gq_load_word(const void *from, uint32_t at, uint32_t size)
+{
+  const uint8_t *bytes = (const uint8_t *)from + at;
+  uint32_t word = 0;
+
+  __builtin_memcpy(&word, bytes, size - at < 4 ? size - at : 4);
+  return word;
+}
+
+GQ_CONSUMER void gq_cell_put8(gq_unit *cell, uint32_t tag, const gq_cell_view *view, const void *payload, uint32_t size)
+{
+  const uint32_t fixed = GQ_HEAD_WORDS + (view->head[1] & GQ_CELL_EXT ? GQ_EXT_WORDS : 0u);
+  uint32_t i;
+
+  for (i = 0; i < size; i += 4) gq_word_put(cell, fixed + i / 4, gq_load_word(payload, i, size), tag);
+  for (i = GQ_HEAD_WORDS; i < fixed; i++) gq_word_put(cell, i, view->ext[i - GQ_HEAD_WORDS], tag);
+  for (i = GQ_HEAD_WORDS; i-- > 0;) gq_word_put(cell, i, view->head[i], tag);
+}
+
+GQ_CONSUMER int gq_cell_get8(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
+{
+  uint32_t i, used, fixed;
+
+  for (i = 0; i < GQ_HEAD_WORDS; i++)
+    if (!gq_word_get(cell, i, &view->head[i], tag)) return 0;
+  fixed = GQ_HEAD_WORDS + (view->head[1] & GQ_CELL_EXT ? GQ_EXT_WORDS : 0u);
+  used = gq_used_words(view->head[0], view->head[1]);
+  if (used > gq_cell_words(units, 8)) used = fixed; /* malformed: gq_job_decode() will say so */
+  for (; i < fixed; i++)
+    if (!gq_word_get(cell, i, &view->ext[i - GQ_HEAD_WORDS], tag)) return 0;
+  for (; i < used; i++) {
+    uint32_t word;
+
+    if (!gq_word_get(cell, i, &word, tag)) return 0;
+    if (payload) __builtin_memcpy((uint8_t *)payload + (i - fixed) * 4, &word, 4);
+  }
+  return 1;
+}
+
+/* ------------------------------------------------------------------------------------------- 16-byte units */
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+GQ_CONSUMER void gq_triple_put(gq_unit *unit, const uint32_t *words, uint32_t tag)
+{
+  gq_unit u;
+
+  u.w[0] = words[0], u.w[1] = words[1], u.w[2] = words[2], u.w[3] = tag;
+  gq_unit16_st(unit, u);
+}
+
+GQ_CONSUMER void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *view, const void *payload, uint32_t size)
+{
+  const uint32_t has_ext = view->head[1] & GQ_CELL_EXT;
+  gq_unit *unit = cell + (has_ext ? 3 : 1);
+  const uint8_t *from = payload;
+  uint32_t left = size;
+
+  for (; left >= 16; left -= 12, from += 12, unit++) { /* 16 readable bytes, of which 12 count */
+    gq_unit u;
+
+    __builtin_memcpy(u.w, from, 16);
+    u.w[3] = tag;
+    gq_unit16_st(unit, u);
+  }
+  for (; left > 0; left -= left < 12 ? left : 12, from += 12, unit++) {
+    gq_unit u = {{0, 0, 0, 0}};
+
+    __builtin_memcpy(u.w, from, left < 12 ? left : 12);
+    u.w[3] = tag;
+    gq_unit16_st(unit, u);
+  }
+  if (has_ext) {
+    gq_triple_put(cell + 2, view->ext + 3, tag);
+    gq_triple_put(cell + 1, view->ext, tag);
+  }
+  gq_triple_put(cell, view->head, tag);
+}
+
+GQ_CONSUMER int gq_triple_get(const gq_unit *unit, uint32_t *words, uint32_t tag)
+{
+  const gq_unit u = gq_unit16_ld(unit);
+
+  words[0] = u.w[0], words[1] = u.w[1], words[2] = u.w[2];
+  return u.w[3] == tag;
+}
+
+GQ_CONSUMER int gq_cell_get16(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
+{
+  const gq_unit *unit = cell + 1;
+  uint8_t *to = payload;
+  uint32_t used, i;
+
+  if (!gq_triple_get(cell, view->head, tag)) return 0;
+  if (view->head[1] & GQ_CELL_EXT) {
+    if (!gq_triple_get(unit, view->ext, tag) || !gq_triple_get(unit + 1, view->ext + 3, tag)) return 0;
+    unit += 2;
+  }
+  used = gq_used_words(view->head[0], view->head[1]);
+  if (used > gq_cell_words(units, 16)) return 1; /* malformed: gq_job_decode() will say so */
+  for (i = 3u * (uint32_t)(unit - cell); i < used; i += 3, unit++) {
+    const gq_unit u = gq_unit16_ld(unit);
+
+    if (u.w[3] != tag) return 0;
+    if (to) {
+      __builtin_memcpy(to, u.w, 12);
+      to += 12;
+    }
+  }
+  return 1;
+}
+#endif
+
+/* ----------------------------------------------------------------------------------------------- either */
+
+/** Set a flag in the head of a published cell, in one access. */
+GQ_CONSUMER void gq_head_flag(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, uint32_t flag)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) {
+    gq_unit u = gq_unit16_ld(cell);
+
+    u.w[1] |= flag;
+    gq_unit16_st(cell, u);
+    return;
+  }
+#endif
+  (void)unit_bytes;
+  gq_word_put(cell, 1, (uint32_t)gq_unit8_ld(&cell[0], 1) | flag, tag);
+}
+
+/** Publish a cell: its payload first, its head last.
+ * \param payload  \p size inline bytes, 0 where the payload is in a slot (which must be written before) */
+GQ_CONSUMER void gq_cell_put(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, const gq_cell_view *view,
+                             const void *payload, uint32_t size)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) {
+    gq_cell_put16(cell, tag, view, payload, size);
+    return;
+  }
+#endif
+  (void)unit_bytes;
+  gq_cell_put8(cell, tag, view, payload, size);
+}
+
+/** Read a cell if all of it that counts carries \p tag. May write to \p view and \p payload before it finds out.
+ * \param payload  room for the inline bytes rounded up to 12, or NULL
+ * \return 1 if the cell was complete */
+GQ_CONSUMER int gq_cell_get(const gq_unit *cell, uint32_t units, uint32_t unit_bytes, uint32_t tag, gq_cell_view *view,
+                            void *payload)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) return gq_cell_get16(cell, units, tag, view, payload);
+#endif
+  (void)unit_bytes;
+  return gq_cell_get8(cell, units, tag, view, payload);
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The words that producers and consumers share: what a cell holds, and how positions, laps and ids relate.
+ * Compiled for the host, the device and the model checker.
+ *
+ * A lane has N ring cells each way (a power of two). Message number p of a lane, its *position*, has the submission
+ * cell and the completion cell p mod N; positions run free in 64 bits. Each access-sized piece of a cell carries
+ * the lap's tag, (p / N) + 1 in 32 bits, so a cell is complete exactly when all the pieces that it uses carry the
+ * tag expected, and nothing need be cleared between laps (the idea is NCCL's LL protocol's; the lap tag is that of
+ * Vyukov's bounded MPMC queue).
+ *
+ * A cell is a stream of 32-bit data words, three to a 16-byte unit {word, word, word, tag} or one to an 8-byte
+ * unit {word, tag}: 3 head words, 6 extension words if GQ_CELL_EXT is set, then the inline payload. */
+#ifndef GQ_PROTOCOL_H
+#define GQ_PROTOCOL_H
+#include "atomics.h"
+
+#define GQ_ABI 1u
+
+/* ---- head word 0: size of the payload or result in bytes.
+ * ---- head word 1 of a submission: flags in bits 0-7, distance back to the message that must finish before this
+ *      one in bits 8-31 (0: none). Of a completion: flags in bits 0-7, gq_status in 8-15, attempts in 16-23.
+ * ---- head word 2 of a submission: slot of the payload if GQ_CELL_SLOT. Of a completion: the handler's code. */
+#define GQ_HEAD_WORDS 3u
+#define GQ_EXT_WORDS 6u
+
+#define GQ_CELL_SLOT 1u      /* the payload (result) is in the arena, not in the cell */
+#define GQ_CELL_EXT 2u       /* the six extension words are there */
+#define GQ_CELL_CANCELLED 4u /* submission only: set late, in place; do not run it */
+#define GQ_CELL_RECALL 8u    /* completion only: the submission has slots or extension words to look up */
+
+/* Extension words: key low, key high, bytes of room for the result, tag low, tag high, slot of the result.
+ * The order keeps each 16-byte unit's three words together. Room 0 means that the result has no slot. */
+enum { GQ_EXT_KEY = 0, GQ_EXT_ROOM = 2, GQ_EXT_TAG = 3, GQ_EXT_RESULT_SLOT = 5 };
+
+#define GQ_SLOT_BYTES 256u /* slots are counted in this unit from the start of the arena */
+#define GQ_MAX_DEPENDENCY 0xffffffu
+
+/* One message in 64 is timed: its position is a multiple of this. */
+#define GQ_SAMPLE 64u
+
+/** The tag of position \p p in a ring of 2^\p ring_log2 cells. */
+GQ_CONSUMER uint32_t gq_tag(uint64_t p, unsigned ring_log2) { return (uint32_t)(p >> ring_log2) + 1u; }
+
+/** Data words in a cell of \p units 16-byte units. */
+GQ_CONSUMER uint32_t gq_cell_words(uint32_t units, uint32_t unit_bytes) { return units * (unit_bytes == 16 ? 3u : 2u); }
+
+/** Payload bytes that fit a cell beside its head. */
+GQ_CONSUMER uint32_t gq_inline_bytes(uint32_t units, uint32_t unit_bytes, uint32_t has_ext)
+{
+  return 4u * (gq_cell_words(units, unit_bytes) - GQ_HEAD_WORDS - (has_ext ? GQ_EXT_WORDS : 0u));
+}
+
+/** Data words that a cell with this head uses. More than the cell has means that the head is malformed. */
+GQ_CONSUMER uint32_t gq_used_words(uint32_t size, uint32_t flags)
+{
+  const uint32_t fixed = GQ_HEAD_WORDS + (flags & GQ_CELL_EXT ? GQ_EXT_WORDS : 0u);
+
+  return flags & GQ_CELL_SLOT ? fixed : fixed + (size >> 2) + ((size & 3u) != 0);
+}
+
+/** What a queue allows: the owner's own copy, against which everything read from a lane is checked. */
+typedef struct gq_limits {
+  uint32_t units;            /* 16-byte units in a cell */
+  uint32_t unit_bytes;
+  uint32_t ring_log2;        /* N = 2^ring_log2 */
+  uint32_t attempts;
+  uint64_t max_message_bytes, max_result_bytes;
+  uint64_t arena_bytes;
+  uint32_t ordered;          /* no completion-order ring is kept */
+  uint32_t handler;          /* row of the handler table */
+} gq_limits;
+
+/** A submission, decoded and checked. */
+typedef struct gq_job {
+  uint64_t position, key, tag;
+  uint64_t slot_offset, result_offset; /* bytes into the arena, where has_slot or room_in_slot */
+  uint32_t size, dependency;
+  uint32_t room;                       /* bytes of room for the result */
+  uint32_t has_slot, has_result_slot;
+  uint32_t recall;                     /* GQ_CELL_RECALL if the client has to look at the submission again */
+  uint32_t cancelled;
+  uint32_t malformed;
+} gq_job;
+
+/** Decode \p head and, where its flags say so, \p ext, checking every size and offset against \p limits. A job that
+ * is malformed has nothing else that may be used but its position. */
+GQ_CONSUMER void gq_job_decode(gq_job *job, uint64_t position, const uint32_t *head, const uint32_t *ext,
+                               const gq_limits *limits)
+{
+  const uint32_t flags = head[1] & 0xffu, has_ext = flags & GQ_CELL_EXT;
+  uint64_t result_slot_bytes = 0;
+
+  job->position = position;
+  job->size = head[0];
+  job->dependency = head[1] >> 8;
+  job->has_slot = flags & GQ_CELL_SLOT;
+  job->recall = flags & (GQ_CELL_SLOT | GQ_CELL_EXT) ? GQ_CELL_RECALL : 0u;
+  job->slot_offset = (uint64_t)head[2] * GQ_SLOT_BYTES;
+  job->cancelled = flags & GQ_CELL_CANCELLED;
+  job->key = has_ext ? ext[GQ_EXT_KEY] | (uint64_t)ext[GQ_EXT_KEY + 1] << 32 : 0;
+  job->tag = has_ext ? ext[GQ_EXT_TAG] | (uint64_t)ext[GQ_EXT_TAG + 1] << 32 : 0;
+  job->room = gq_inline_bytes(limits->units, limits->unit_bytes, 0);
+  job->has_result_slot = has_ext && ext[GQ_EXT_ROOM] != 0;
+  job->result_offset = 0;
+  if (job->has_result_slot) {
+    job->room = ext[GQ_EXT_ROOM];
+    result_slot_bytes = job->room;
+    job->result_offset = (uint64_t)ext[GQ_EXT_RESULT_SLOT] * GQ_SLOT_BYTES;
+  } else if (job->room > limits->max_result_bytes) {
+    job->room = (uint32_t)limits->max_result_bytes;
+  }
+  job->malformed = job->size > limits->max_message_bytes || result_slot_bytes > limits->max_result_bytes ||
+                   gq_used_words(job->size, flags) > gq_cell_words(limits->units, limits->unit_bytes) ||
+                   (job->has_slot && job->slot_offset + job->size > limits->arena_bytes) ||
+                   job->result_offset + result_slot_bytes > limits->arena_bytes ||
+                   (uint64_t)job->dependency > position;
+}
+
+/** Head words of a completion whose result is \p size bytes. \p flags: GQ_CELL_SLOT and GQ_CELL_RECALL. */
+GQ_CONSUMER void gq_completion_head(uint32_t *head, uint32_t size, uint32_t flags, uint32_t status, uint32_t attempts,
+                                    int32_t code)
+{
+  head[0] = size;
+  head[1] = flags | status << 8 | attempts << 16;
+  head[2] = (uint32_t)code;
+}
+
+/* ------------------------------------------------------------------------------------------------ key order
+ * A message with a key names the message before it with the same key hash (its dependency d). Per position there is
+ * one word: position * 2 + 1 once that position has finished, or m * 2 while message m waits for it. Whoever
+ * finishes d takes over m, so nobody ever waits with a worker in hand. */
+
+/** Message \p m is about to start and depends on \p d. \return 1 if it may run now; 0 if the finisher of \p d will
+ * run it. \p word is d's word; \p ring_cells is N. */
+GQ_CONSUMER int gq_key_start(gq_a64 *word, uint64_t d, uint64_t m, uint64_t ring_cells)
+{
+  /* [K1] acquire: what the handler of d did is visible to the handler of m; pairs with [K1] in gq_key_finish() */
+  uint64_t v = gq_ld64(word, GQ_ACQUIRE, GQ_GPU);
+
+  for (;;) {
+    /* Later laps reuse the word only after d has finished; a waiter beyond d + N waits for a later lap. */
+    if (v & 1 ? v >> 1 >= d : v >> 1 > d + ring_cells) return 1;
+    if (gq_cas64(word, &v, m << 1, GQ_ACQ_REL)) return 0; /* [K2] release: m's claim; pairs with gq_key_finish() */
+  }
+}
+
+/** Position \p d, which has a key, has finished and its completion is written. \return the position that waited for
+ * it and that the caller must run now, or 0. */
+GQ_CONSUMER uint64_t gq_key_finish(gq_a64 *word, uint64_t d)
+{
+  /* [K1] release, [K2] acquire */
+  const uint64_t v = gq_xchg64(word, d << 1 | 1, GQ_ACQ_REL);
+
+  return !(v & 1) && v >> 1 > d ? v >> 1 : 0;
+}
+
+#endif
