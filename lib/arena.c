@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol.h"
+
+#define NONE UINT32_MAX
+#define GQ_BLOCK_FREE 0x80
+
+static unsigned order_of(uint64_t size)
+{
+  unsigned order = 0;
+
+  while (((uint64_t)GQ_SLOT_BYTES << order) < size) order++;
+  return order;
+}
+
+uint64_t gq_arena_rounded(uint64_t size)
+{
+  return (uint64_t)GQ_SLOT_BYTES << order_of(size);
+}
+
+static void push(gq_arena *a, uint32_t block, unsigned order)
+{
+  a->order[block] = (uint8_t)((order + 1) | GQ_BLOCK_FREE);
+  a->previous[block] = NONE;
+  a->next[block] = a->free_head[order];
+  if (a->free_head[order] != NONE) a->previous[a->free_head[order]] = block;
+  a->free_head[order] = block;
+}
+
+static void unlink_block(gq_arena *a, uint32_t block, unsigned order)
+{
+  if (a->previous[block] != NONE) a->next[a->previous[block]] = a->next[block];
+  else a->free_head[order] = a->next[block];
+  if (a->next[block] != NONE) a->previous[a->next[block]] = a->previous[block];
+}
+
+int gq_arena_init(gq_arena *a, uint64_t bytes)
+{
+  const uint64_t blocks = bytes / GQ_SLOT_BYTES;
+
+  memset(a, 0, sizeof *a);
+  pthread_mutex_init(&a->lock, NULL);
+  for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
+  if (bytes == 0) return 0;
+  a->bytes = bytes;
+  a->top = order_of(bytes);
+  a->next = malloc(blocks * sizeof *a->next);
+  a->previous = malloc(blocks * sizeof *a->previous);
+  a->order = calloc(blocks, 1);
+  if (!a->next || !a->previous || !a->order) {
+    gq_arena_free_all(a);
+    return -1;
+  }
+  push(a, 0, a->top);
+  return 0;
+}
+
+void gq_arena_free_all(gq_arena *a)
+{
+  free(a->next);
+  free(a->previous);
+  free(a->order);
+  pthread_mutex_destroy(&a->lock);
+}
+
+uint64_t gq_arena_get(gq_arena *a, uint64_t size)
+{
+  const unsigned want = order_of(size);
+  unsigned order = want;
+  uint32_t block;
+
+  if (size > a->bytes) return UINT64_MAX;
+  pthread_mutex_lock(&a->lock);
+  while (order <= a->top && a->free_head[order] == NONE) order++;
+  if (order > a->top) {
+    pthread_mutex_unlock(&a->lock);
+    return UINT64_MAX;
+  }
+  block = a->free_head[order];
+  unlink_block(a, block, order);
+  while (order > want) { /* keep the lower half, free the upper */
+    order--;
+    push(a, block + (1u << order), order);
+  }
+  a->order[block] = (uint8_t)(want + 1);
+  pthread_mutex_unlock(&a->lock);
+  return (uint64_t)block * GQ_SLOT_BYTES;
+}
+
+void gq_arena_put(gq_arena *a, uint64_t offset)
+{
+  uint32_t block = (uint32_t)(offset / GQ_SLOT_BYTES);
+  unsigned order;
+
+  pthread_mutex_lock(&a->lock);
+  order = (unsigned)(a->order[block] & ~GQ_BLOCK_FREE) - 1;
+  while (order < a->top) {
+    const uint32_t buddy = block ^ (1u << order);
+
+    if (a->order[buddy] != ((order + 1) | GQ_BLOCK_FREE)) break;
+    unlink_block(a, buddy, order);
+    a->order[block > buddy ? block : buddy] = 0;
+    if (buddy < block) block = buddy;
+    order++;
+  }
+  push(a, block, order);
+  pthread_mutex_unlock(&a->lock);
+}

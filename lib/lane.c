@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define PINNED (1ull << 62) /* in state[]: gq_lane_cancel() is rewriting the submission */
+#define PAGE 4096ull
+
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
+  return (value + to - 1) / to * to;
+}
+
+/* ------------------------------------------------------------------------------------------------- layout */
+
+static gq_lane_head layout(const gq_lane_shape *shape)
+{
+  const uint64_t cells = 1ull << shape->ring_log2;
+  gq_lane_head h;
+  uint64_t at = PAGE;
+
+  memset(&h, 0, sizeof h);
+  h.submissions = at, at += cells * shape->cell_bytes;
+  h.completions = at, at += cells * shape->cell_bytes;
+  h.order = at, at += cells * sizeof(gq_a64);
+  h.state = at, at += cells * sizeof(gq_a64);
+  h.start_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_stamp);
+  h.enqueue_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_a64);
+  h.arena = at = round_up(at, PAGE);
+  h.arena_bytes = shape->arena_bytes;
+  h.total_bytes = round_up(at + shape->arena_bytes, PAGE);
+  return h;
+}
+
+uint64_t gq_lane_bytes(const gq_lane_shape *shape)
+{
+  return layout(shape).total_bytes;
+}
+
+static gq_status map_memory(gq_lane *lane, uint64_t bytes)
+{
+  void *memory;
+
+  lane->fd = memfd_create("gpuqueue-lane", MFD_CLOEXEC);
+  if (lane->fd < 0) return gq_fail(GQ_SYSTEM, "memfd_create for a lane: %s", strerror(errno));
+  if (ftruncate(lane->fd, (off_t)bytes) != 0) {
+    gq_fail(GQ_NO_MEMORY, "a lane of %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
+    goto close_fd;
+  }
+  memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, lane->fd, 0);
+  if (memory == MAP_FAILED) {
+    gq_fail(GQ_NO_MEMORY, "mapping a lane of %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
+    goto close_fd;
+  }
+  madvise(memory, bytes, MADV_HUGEPAGE);     /* where shared memory may have them; else no harm */
+  madvise(memory, bytes, MADV_DONTFORK);     /* a child must not use a parent's queue */
+  lane->head = memory;
+  return GQ_OK;
+close_fd:
+  close(lane->fd);
+  return GQ_NO_MEMORY;
+}
+
+gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *shape)
+{
+  const gq_lane_head h = layout(shape);
+  const uint64_t cells = 1ull << shape->ring_log2;
+  gq_status status;
+  uint8_t *base;
+
+  memset(lane, 0, sizeof *lane);
+  status = map_memory(lane, h.total_bytes);
+  if (status != GQ_OK) return status;
+  if (gq_arena_init(&lane->arena, shape->arena_bytes) != 0) {
+    munmap(lane->head, h.total_bytes);
+    close(lane->fd);
+    return gq_fail(GQ_NO_MEMORY, "no memory to keep an arena of %llu bytes", (unsigned long long)shape->arena_bytes);
+  }
+  *lane->head = h;
+  memcpy(lane->head->magic, "gqlane\0\1", 8);
+  lane->head->index = index;
+  lane->head->capacity = shape->capacity;
+  lane->head->ring_log2 = shape->ring_log2;
+  lane->head->cell_bytes = shape->cell_bytes;
+  lane->head->unit_bytes = shape->unit_bytes;
+  base = (uint8_t *)lane->head;
+  lane->submissions = (gq_unit *)(void *)(base + h.submissions);
+  lane->completions = (gq_unit *)(void *)(base + h.completions);
+  lane->order = (gq_a64 *)(void *)(base + h.order);
+  lane->state = (gq_a64 *)(void *)(base + h.state);
+  lane->start_stamps = (gq_stamp *)(void *)(base + h.start_stamps);
+  lane->enqueue_stamps = (gq_a64 *)(void *)(base + h.enqueue_stamps);
+  lane->arena_base = base + h.arena;
+  lane->units = shape->cell_bytes / 16;
+  lane->unit_bytes = shape->unit_bytes;
+  lane->ring_log2 = shape->ring_log2;
+  lane->ring_mask = cells - 1;
+  lane->capacity = shape->capacity;
+  lane->index = index;
+  lane->max_message_bytes = shape->max_message_bytes;
+  lane->max_result_bytes = shape->max_result_bytes;
+  lane->ordered = shape->ordered;
+  lane->handler_multiplier = shape->handler_multiplier;
+  lane->handler_constant = shape->handler_constant;
+  lane->unpacked_bytes = (uint32_t)round_up(gq_inline_bytes(lane->units, lane->unit_bytes, 0), 12) + 4;
+  lane->unpacked_bytes = (uint32_t)round_up(lane->unpacked_bytes, 16);
+  pthread_mutex_init(&lane->key_lock, NULL);
+  pthread_mutex_init(&lane->unpacked_lock, NULL);
+  for (uint64_t i = 0; i < cells; i++) gq_st64(&lane->state[i], i, GQ_RELAXED, GQ_SYS);
+  return GQ_OK;
+}
+
+void gq_lane_destroy(gq_lane *lane)
+{
+  gq_arena_free_all(&lane->arena);
+  free(lane->key_last);
+  free(lane->unpacked);
+  pthread_mutex_destroy(&lane->key_lock);
+  pthread_mutex_destroy(&lane->unpacked_lock);
+  munmap(lane->head, lane->head->total_bytes);
+  close(lane->fd);
+}
+
+/* ------------------------------------------------------------------------------------------------ sending */
+
+uint64_t gq_lane_result_bound(const gq_lane *lane, uint64_t size)
+{
+  const uint64_t bound = lane->handler_multiplier * size + lane->handler_constant;
+
+  return bound < lane->max_result_bytes ? bound : lane->max_result_bytes;
+}
+
+gq_status gq_lane_prepare(gq_lane *lane, const gq_message *message, uint64_t reserved, gq_outgoing *out)
+{
+  const uint64_t room = message->result_bytes ? message->result_bytes : gq_lane_result_bound(lane, message->size);
+
+  out->message = message;
+  out->slot = out->result_slot = GQ_NO_SLOT;
+  out->dependency = 0;
+  out->room = room > gq_inline_bytes(lane->units, lane->unit_bytes, 0) ? room : 0;
+  out->has_ext = message->key || message->tag || out->room;
+  if (out->room) {
+    out->result_slot = gq_arena_get(&lane->arena, out->room);
+    if (out->result_slot == GQ_NO_SLOT) return GQ_FULL;
+  }
+  if (message->size > gq_inline_bytes(lane->units, lane->unit_bytes, out->has_ext)) {
+    out->slot = reserved != GQ_NO_SLOT ? reserved : gq_arena_get(&lane->arena, message->size);
+    if (out->slot == GQ_NO_SLOT) {
+      if (out->room) gq_arena_put(&lane->arena, out->result_slot);
+      return GQ_FULL;
+    }
+  }
+  return GQ_OK;
+}
+
+void gq_lane_unprepare(gq_lane *lane, gq_outgoing *out, uint64_t reserved)
+{
+  if (out->result_slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, out->result_slot);
+  if (out->slot != GQ_NO_SLOT && out->slot != reserved) gq_arena_put(&lane->arena, out->slot);
+}
+
+/* Position q may be claimed once position q - capacity has been released. */
+static bool may_claim(const gq_lane *lane, uint64_t q)
+{
+  const uint64_t old = q - lane->capacity;
+
+  /* [R1] acquire: the reader of the old message is done with its cells and slots; pairs with gq_lane_release() */
+  return gq_ld64(&lane->state[old & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) == old + lane->ring_mask + 1;
+}
+
+size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first)
+{
+  uint64_t p = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+
+  for (;;) {
+    size_t n = 0;
+
+    while (n < max && may_claim(lane, p + n)) n++;
+    if (n == 0) {
+      const uint64_t now = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+
+      if (now == p) return 0;
+      p = now;
+      continue;
+    }
+    if (gq_cas64(&lane->head->claimed, &p, p + n, GQ_RELAXED)) {
+      *first = p;
+      return n;
+    }
+  }
+}
+
+static uint32_t key_slot(uint64_t key)
+{
+  key ^= key >> 30, key *= 0xbf58476d1ce4e5b9ull; /* the finaliser of Steele's SplitMix64 */
+  key ^= key >> 27, key *= 0x94d049bb133111ebull;
+  return (uint32_t)(key ^ key >> 31) & (GQ_KEY_SLOTS - 1);
+}
+
+/* The position and the place in its key's chain are taken together, so that chains always point backwards. */
+bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position)
+{
+  bool claimed = false;
+
+  pthread_mutex_lock(&lane->key_lock);
+  if (!lane->key_last) lane->key_last = calloc(GQ_KEY_SLOTS, sizeof *lane->key_last);
+  if (lane->key_last && gq_lane_claim(lane, 1, position) == 1) {
+    uint64_t *last = &lane->key_last[key_slot(out->message->key)];
+    const uint64_t d = *last - 1;
+
+    claimed = true;
+    /* A message that is taken or released has finished: nothing to wait for. */
+    if (*last && *position - d < lane->capacity &&
+        (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~PINNED) == d)
+      out->dependency = (uint32_t)(*position - d);
+    *last = *position + 1;
+  }
+  pthread_mutex_unlock(&lane->key_lock);
+  return claimed;
+}
+
+void gq_lane_publish(gq_lane *lane, uint64_t position, const gq_outgoing *out, bool copy, uint64_t now)
+{
+  const gq_message *m = out->message;
+  const bool in_slot = out->slot != GQ_NO_SLOT;
+  gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
+  gq_cell_view view;
+
+  if (position % GQ_SAMPLE == 0)
+    gq_st64(&lane->enqueue_stamps[(position & lane->ring_mask) / GQ_SAMPLE], now, GQ_RELAXED, GQ_SYS);
+  if (in_slot && copy) memcpy(lane->arena_base + out->slot, m->data, m->size);
+  view.head[0] = (uint32_t)m->size;
+  view.head[1] = (in_slot ? GQ_CELL_SLOT : 0u) | (out->has_ext ? GQ_CELL_EXT : 0u) | out->dependency << 8;
+  view.head[2] = in_slot ? (uint32_t)(out->slot / GQ_SLOT_BYTES) : 0;
+  if (out->has_ext) {
+    view.ext[GQ_EXT_KEY] = (uint32_t)m->key, view.ext[GQ_EXT_KEY + 1] = (uint32_t)(m->key >> 32);
+    view.ext[GQ_EXT_TAG] = (uint32_t)m->tag, view.ext[GQ_EXT_TAG + 1] = (uint32_t)(m->tag >> 32);
+    view.ext[GQ_EXT_ROOM] = (uint32_t)out->room;
+    view.ext[GQ_EXT_RESULT_SLOT] = out->room ? (uint32_t)(out->result_slot / GQ_SLOT_BYTES) : 0;
+  }
+  /* [S1] release: licenses the consumer to read the cell, and [S2] the slot it names */
+  gq_cell_put(cell, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, m->data,
+              in_slot ? 0 : (uint32_t)m->size);
+}
+
+/* ---------------------------------------------------------------------------------------------- receiving */
+
+bool gq_lane_completed(const gq_lane *lane, uint64_t position, gq_finished *finished, void *payload)
+{
+  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
+  gq_cell_view view;
+
+  /* [C1] acquire: licenses reading the result, and [C2] the result slot */
+  if (!gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, payload))
+    return false;
+  finished->size = view.head[0];
+  finished->in_slot = view.head[1] & GQ_CELL_SLOT;
+  finished->status = view.head[1] >> 8 & 0xff;
+  finished->attempts = view.head[1] >> 16 & 0xff;
+  finished->code = (int32_t)view.head[2];
+  finished->key = finished->tag = 0;
+  finished->slot = finished->result_slot = GQ_NO_SLOT;
+  if (view.head[1] & GQ_CELL_RECALL) gq_lane_recall(lane, position, finished);
+  return true;
+}
+
+bool gq_lane_is_completed(const gq_lane *lane, uint64_t position)
+{
+  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
+  gq_cell_view view;
+
+  return gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, NULL);
+}
+
+void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finished)
+{
+  const gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
+  gq_cell_view view;
+
+  if (!gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, NULL)) return;
+  if (view.head[1] & GQ_CELL_SLOT) finished->slot = (uint64_t)view.head[2] * GQ_SLOT_BYTES;
+  if (!(view.head[1] & GQ_CELL_EXT)) return;
+  finished->key = view.ext[GQ_EXT_KEY] | (uint64_t)view.ext[GQ_EXT_KEY + 1] << 32;
+  finished->tag = view.ext[GQ_EXT_TAG] | (uint64_t)view.ext[GQ_EXT_TAG + 1] << 32;
+  if (view.ext[GQ_EXT_ROOM]) finished->result_slot = (uint64_t)view.ext[GQ_EXT_RESULT_SLOT] * GQ_SLOT_BYTES;
+}
+
+gq_status gq_lane_payload(const gq_lane *lane, uint64_t position, void *data, size_t *size)
+{
+  const gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
+  const uint32_t tag = gq_tag(position, lane->ring_log2);
+  uint8_t inline_bytes[528];
+  const uint8_t *from = inline_bytes;
+  const size_t room = *size;
+  gq_cell_view view;
+
+  if (!gq_cell_get(cell, lane->units, lane->unit_bytes, tag, &view, inline_bytes)) return GQ_UNKNOWN_ID;
+  if (view.head[1] & GQ_CELL_SLOT) from = lane->arena_base + (uint64_t)view.head[2] * GQ_SLOT_BYTES;
+  *size = view.head[0];
+  if (room < *size) return GQ_TOO_SMALL;
+  if (*size) memcpy(data, from, *size);
+  return GQ_OK;
+}
+
+gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
+{
+  uint64_t state;
+
+  if (position >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return GQ_STANDING_UNKNOWN;
+  state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
+  if ((state & ~PINNED) == position) return GQ_STANDING_LIVE;
+  return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
+}
+
+static bool hold(gq_lane *lane, uint64_t position, uint64_t mark)
+{
+  gq_a64 *state = &lane->state[position & lane->ring_mask];
+  uint64_t expected = position;
+
+  while (!gq_cas64(state, &expected, position | mark, GQ_ACQ_REL)) {
+    if (expected != (position | PINNED)) return false;
+    expected = position; /* gq_lane_cancel() holds it for a few instructions */
+    gq_pause();
+  }
+  return true;
+}
+
+bool gq_lane_take(gq_lane *lane, uint64_t position)
+{
+  return hold(lane, position, GQ_TAKEN);
+}
+
+void gq_lane_untake(gq_lane *lane, uint64_t position)
+{
+  gq_st64(&lane->state[position & lane->ring_mask], position, GQ_RELEASE, GQ_SYS);
+}
+
+void gq_lane_release(gq_lane *lane, uint64_t position, const gq_finished *finished)
+{
+  if (finished->slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, finished->slot);
+  if (finished->result_slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, finished->result_slot);
+  /* [R1] release: licenses a producer to use the cells again */
+  gq_st64(&lane->state[position & lane->ring_mask], position + lane->ring_mask + 1, GQ_RELEASE, GQ_SYS);
+}
+
+/* The position of an order entry, from its low 32 bits: it was claimed less than 2^32 positions ago. */
+static uint64_t widen(const gq_lane *lane, uint32_t low)
+{
+  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+
+  return claimed - (uint32_t)((uint32_t)claimed - low);
+}
+
+/* Entry d of the completion order. \return 1 with its position, 0 if it is not there, -1 if d is out of date and
+ * *newer is where the entries that are left begin. */
+static int order_entry(const gq_lane *lane, uint64_t d, uint64_t *position, uint64_t *newer)
+{
+  const uint64_t entry = gq_ld64(&lane->order[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
+  const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_tag(d, lane->ring_log2));
+
+  if (laps < 0) return 0;
+  if (laps > 0) { /* more than N messages finished since anybody polled, all of which were taken by id */
+    *newer = d + (uint64_t)laps * (lane->ring_mask + 1) - lane->ring_mask;
+    return -1;
+  }
+  *position = widen(lane, (uint32_t)entry);
+  return 1;
+}
+
+/* The next completed position: taken, or only looked at. Entries whose message was taken by id are passed over. */
+static bool next_completed(gq_lane *lane, bool take, uint64_t *position)
+{
+  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
+
+  for (;;) {
+    uint64_t p = d, next = d + 1;
+    gq_standing standing;
+
+    if (lane->ordered) {
+      if (d >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return false;
+    } else {
+      const int there = order_entry(lane, d, &p, &next);
+
+      if (there == 0) return false;
+      if (there < 0) {
+        if (gq_cas64(&lane->head->polled, &d, next, GQ_RELAXED)) d = next;
+        continue;
+      }
+    }
+    standing = gq_lane_standing(lane, p);
+    /* Its cell may arrive after its entry: nothing orders the two on the bus. */
+    if (standing == GQ_STANDING_LIVE && !gq_lane_is_completed(lane, p)) {
+      if (gq_lane_standing(lane, p) == GQ_STANDING_LIVE) return false;
+      continue;
+    }
+    if (standing == GQ_STANDING_LIVE && !take) return true;
+    if (!gq_cas64(&lane->head->polled, &d, next, GQ_RELAXED)) continue;
+    d = next;
+    if (standing == GQ_STANDING_LIVE && gq_lane_take(lane, p)) {
+      *position = p;
+      return true;
+    }
+  }
+}
+
+bool gq_lane_next(gq_lane *lane, uint64_t *position)
+{
+  return next_completed(lane, true, position);
+}
+
+bool gq_lane_is_ready(gq_lane *lane)
+{
+  uint64_t position;
+
+  return next_completed(lane, false, &position);
+}
+
+bool gq_lane_is_unfinished(gq_lane *lane)
+{
+  return gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS) < gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+}
+
+bool gq_lane_cancel(gq_lane *lane, uint64_t position)
+{
+  gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
+  const uint32_t tag = gq_tag(position, lane->ring_log2);
+  bool asked = false;
+
+  if (!hold(lane, position, PINNED)) return false;
+  if (!gq_lane_is_completed(lane, position)) {
+    /* One piece of the head is rewritten with the same tag: the consumer sees it before or after, never torn. */
+    gq_head_flag(cell, lane->unit_bytes, tag, GQ_CELL_CANCELLED);
+    asked = true;
+  }
+  gq_lane_untake(lane, position);
+  return asked;
+}
