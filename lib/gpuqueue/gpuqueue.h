@@ -87,7 +87,7 @@ typedef struct gq_options {
   uint32_t capacity;          /**< messages that may be enqueued and not yet released, per lane */
   uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: 128 */
   uint64_t max_message_bytes; /**< largest payload */
-  uint64_t max_result_bytes;  /**< largest result; 0: max_message_bytes */
+  uint64_t max_result_bytes;  /**< largest result; 0: what the handler declares for the largest message */
   uint64_t arena_bytes;       /**< memory per lane for payloads and results too large for a cell; 0: enough
                                    for two of the largest messages with their results, at least 16 MiB */
   uint32_t lanes;             /**< how many lanes the queue has room for */
@@ -162,9 +162,9 @@ GQ_API gq_status gq_drain(gq_queue *queue, int64_t timeout_ns);
  * \return GQ_OK; GQ_TIMEOUT if messages were still unfinished and were given up; GQ_DEVICE_LOST. */
 GQ_API gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns);
 
-/** From now on refuse new messages on this queue and let every wait return GQ_SHUT_DOWN once nothing it waits for
- * can arrive; the handle stays valid, so that other threads can leave before gq_shutdown().
- * Lock-free; any thread; not from a signal handler. */
+/** From now on refuse new messages on this queue, and let every wait whose answer is not there yet return
+ * GQ_SHUT_DOWN; the handle stays valid, so that other threads can leave before gq_shutdown().
+ * Lock-free; any thread, and async-signal-safe. */
 GQ_API void gq_close(gq_queue *queue);
 
 /** The backend that runs, and why not another, as one line: "cuda: NVIDIA H100 80GB HBM3, sm_90, 16 of 132 SMs" or

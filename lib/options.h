@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GQ_OPTIONS_H
+#define GQ_OPTIONS_H
+#include <gpuqueue/gpuqueue.h>
+#include <stdbool.h>
+
+/** Check every field of \p options against the option table, however it was set. */
+gq_status gq_options_check(const gq_options *options);
+
+#endif
