@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, draining and ending a queue. */
+#include "queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "info.h"
+#include "options.h"
+
+#define SMALLEST_RING_LOG2 7u /* the device fetches ring cells in windows: see cuda/resident.cu */
+#define SMALLEST_ARENA (16ull << 20)
+
+const char *gq_version(void)
+{
+  return GQ_VERSION;
+}
+
+/* ------------------------------------------------------------------------------------------------ opening */
+
+/* The options in full: fields that a caller's smaller struct does not have keep their defaults. */
+static gq_status complete_options(gq_options *o, const gq_options *given)
+{
+  gq_status status = gq_options_init(o);
+
+  if (status != GQ_OK) return status;
+  if (!given) return GQ_OK;
+  if (given->size < offsetof(gq_options, handler) || given->size > 4096)
+    return gq_fail(GQ_INVALID, "options.size is %zu; call gq_options_init() first", given->size);
+  memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
+  o->size = sizeof *o;
+  return gq_options_check(o);
+}
+
+static gq_status choose_handler(gq_consumption *c, const gq_options *o)
+{
+  static const char *const scope_names[] = {"auto", "thread", "warp", "block"};
+
+  c->handler = gq_handler_find(o->handler);
+  if (!c->handler)
+    return gq_fail(GQ_NO_HANDLER, "there is no handler '%s'; there are: %s", o->handler, gq_handler_names());
+  if (o->args && o->args[0])
+    return gq_fail(GQ_INVALID, "handler %s takes no arguments, but was given '%s'", o->handler, o->args[0]);
+  c->scope = o->scope == GQ_SCOPE_AUTO ? c->handler->default_scope : o->scope;
+  if (!(c->handler->scopes >> (c->scope - 1) & 1))
+    return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s", o->handler, scope_names[c->scope]);
+  return GQ_OK;
+}
+
+static uint64_t power_of_two(uint64_t at_least)
+{
+  uint64_t p = 1;
+
+  while (p < at_least) p <<= 1;
+  return p;
+}
+
+static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_options *o)
+{
+  const gq_handler *h = c->handler;
+  uint64_t need;
+
+  memset(shape, 0, sizeof *shape);
+  shape->capacity = o->capacity;
+  shape->cell_bytes = o->cell_bytes ? o->cell_bytes : 128;
+  shape->unit_bytes = gq_host_unit_bytes();
+  shape->ring_log2 = SMALLEST_RING_LOG2;
+  while ((1u << shape->ring_log2) < o->capacity) shape->ring_log2++;
+  shape->max_message_bytes = o->max_message_bytes;
+  shape->max_result_bytes = o->max_result_bytes ? o->max_result_bytes
+                                                : h->multiplier * o->max_message_bytes + h->constant;
+  shape->ordered = o->ordered != 0;
+  shape->handler_multiplier = h->multiplier;
+  shape->handler_constant = h->constant;
+  need = gq_arena_rounded(shape->max_message_bytes) + gq_arena_rounded(shape->max_result_bytes);
+  shape->arena_bytes = power_of_two(2 * need > SMALLEST_ARENA ? 2 * need : SMALLEST_ARENA);
+  if (o->arena_bytes) {
+    shape->arena_bytes = power_of_two(o->arena_bytes);
+    if (shape->arena_bytes < power_of_two(need))
+      return gq_fail(GQ_INVALID, "arena_bytes: %llu does not hold the largest message with its result: at least %llu",
+                     (unsigned long long)o->arena_bytes, (unsigned long long)power_of_two(need));
+  }
+  c->limits.units = shape->cell_bytes / 16;
+  c->limits.unit_bytes = shape->unit_bytes;
+  c->limits.ring_log2 = shape->ring_log2;
+  c->limits.attempts = o->attempts;
+  c->limits.max_message_bytes = shape->max_message_bytes;
+  c->limits.max_result_bytes = shape->max_result_bytes;
+  c->limits.arena_bytes = shape->arena_bytes;
+  c->limits.ordered = shape->ordered;
+  c->limits.handler = h->id;
+  return GQ_OK;
+}
+
+static gq_status choose_backend(gq_core *core, const gq_options *o, char *why_not, size_t size)
+{
+  why_not[0] = '\0';
+  if (o->backend != GQ_BACKEND_CPU) {
+    const gq_status status = gq_cuda_backend.check(&core->consumption);
+
+    core->backend = &gq_cuda_backend;
+    core->running = GQ_BACKEND_CUDA;
+    if (status == GQ_OK || o->backend == GQ_BACKEND_CUDA) return status;
+    snprintf(why_not, size, "%s", gq_last_error());
+  }
+  core->backend = &gq_cpu_backend;
+  core->running = GQ_BACKEND_CPU;
+  return core->backend->check(&core->consumption);
+}
+
+static gq_status make_lanes(gq_core *core, const gq_lane_shape *shape, uint32_t count)
+{
+  core->lanes = calloc(count, sizeof *core->lanes);
+  core->handles = calloc(count, sizeof *core->handles);
+  if (!core->lanes || !core->handles) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", count);
+  while (core->lane_count < count) {
+    const gq_status status = gq_lane_create(&core->lanes[core->lane_count], core->lane_count, shape);
+
+    if (status != GQ_OK) return status;
+    core->handles[core->lane_count].core = core;
+    core->handles[core->lane_count].lane = &core->lanes[core->lane_count];
+    core->lane_count++;
+  }
+  return GQ_OK;
+}
+
+static void free_core(gq_core *core)
+{
+  for (uint32_t i = 0; i < core->lane_count; i++) gq_lane_destroy(&core->lanes[i]);
+  free(core->lanes);
+  free(core->handles);
+  pthread_mutex_destroy(&core->lock);
+  free(core);
+}
+
+static gq_status start(gq_core *core, const gq_options *o)
+{
+  char text[512], why_not[400];
+  gq_lane_shape shape;
+  gq_status status;
+
+  core->default_timeout_ns = o->timeout_ms < 0 ? -1 : o->timeout_ms * 1000000;
+  core->consumption.device = o->device;
+  core->consumption.sms = o->sms;
+  core->consumption.workers = o->workers;
+  core->consumption.park_us = o->park_us;
+  core->consumption.stall_ms = o->stall_ms;
+  status = choose_handler(&core->consumption, o);
+  if (status != GQ_OK) return status;
+  status = choose_shape(&shape, &core->consumption, o);
+  if (status != GQ_OK) return status;
+  status = choose_backend(core, o, why_not, sizeof why_not);
+  if (status != GQ_OK) return status;
+  status = make_lanes(core, &shape, o->lanes);
+  if (status != GQ_OK) return status;
+  core->consumption.lanes = core->lanes;
+  core->consumption.lane_count = core->lane_count;
+  status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
+  if (status != GQ_OK && o->backend == GQ_BACKEND_AUTO && core->running == GQ_BACKEND_CUDA) {
+    snprintf(why_not, sizeof why_not, "%s", gq_last_error());
+    core->backend = &gq_cpu_backend;
+    core->running = GQ_BACKEND_CPU;
+    status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
+  }
+  if (status != GQ_OK) return status;
+  snprintf(core->text, sizeof core->text, "%s%s%s%s", text, *why_not ? " (no cuda: " : "", why_not,
+           *why_not ? ")" : "");
+  return GQ_OK;
+}
+
+gq_status gq_init(gq_queue **queue, const gq_options *options)
+{
+  gq_core *core;
+  gq_options o;
+  gq_status status;
+
+  if (!queue) return gq_fail(GQ_INVALID, "gq_init: queue is NULL");
+  status = complete_options(&o, options);
+  if (status != GQ_OK) return status;
+  core = aligned_alloc(128, (sizeof *core + 127) / 128 * 128);
+  if (!core) return gq_fail(GQ_NO_MEMORY, "no memory for a queue");
+  memset(core, 0, sizeof *core);
+  pthread_mutex_init(&core->lock, NULL);
+  status = start(core, &o);
+  if (status != GQ_OK) {
+    free_core(core);
+    return status;
+  }
+  core->handles[0].open = true;
+  *queue = &core->handles[0];
+  return GQ_OK;
+}
+
+gq_status gq_open_lane(gq_queue *queue, gq_queue **lane)
+{
+  gq_core *core;
+  gq_status status;
+
+  if (!queue || !lane) return gq_fail(GQ_INVALID, "gq_open_lane: an argument is NULL");
+  core = queue->core;
+  status = gq_core_usable(core);
+  if (status != GQ_OK) return status;
+  pthread_mutex_lock(&core->lock);
+  status = GQ_FULL;
+  for (uint32_t i = 1; i < core->lane_count && status != GQ_OK; i++) {
+    gq_queue *handle = &core->handles[i];
+
+    if (handle->open) continue;
+    handle->open = true;
+    *lane = handle;
+    status = GQ_OK;
+  }
+  pthread_mutex_unlock(&core->lock);
+  return status == GQ_OK ? GQ_OK : gq_fail(GQ_FULL, "all %u lanes of the queue are open (option lanes)",
+                                           core->lane_count);
+}
+
+/* ----------------------------------------------------------------------------------------------- watching */
+
+const char *gq_describe(const gq_queue *queue)
+{
+  return queue->core->text;
+}
+
+gq_backend gq_running_backend(const gq_queue *queue)
+{
+  return queue->core->running;
+}
+
+gq_output gq_handler_output(const gq_queue *queue)
+{
+  return queue->core->consumption.handler->output;
+}
+
+int gq_event_fd(gq_queue *queue)
+{
+  int fd = -1;
+
+  if (!queue) {
+    gq_fail(GQ_INVALID, "gq_event_fd: queue is NULL");
+    return -1;
+  }
+  return gq_watch_start(queue, &fd) == GQ_OK ? fd : -1;
+}
+
+/* ------------------------------------------------------------------------------------------------- ending */
+
+gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool through_close)
+{
+  const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
+  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
+  gq_status status = GQ_OK;
+  gq_waiting w;
+
+  gq_wait_begin(&w, core, timeout_ns);
+  while (p < end && status == GQ_OK) {
+    const bool unfinished = gq_lane_standing(lane, p) == GQ_STANDING_LIVE && !gq_lane_is_completed(lane, p) &&
+                            gq_lane_standing(lane, p) == GQ_STANDING_LIVE;
+
+    if (unfinished) status = gq_wait_turn(&w, core, lane, through_close);
+    else p++;
+  }
+  gq_wait_end(&w, core, lane);
+  return status;
+}
+
+gq_status gq_drain(gq_queue *queue, int64_t timeout_ns)
+{
+  if (!queue) return gq_fail(GQ_INVALID, "gq_drain: queue is NULL");
+  return gq_lane_drain(queue->core, queue->lane, timeout_ns, false);
+}
+
+void gq_close(gq_queue *queue)
+{
+  __atomic_store_n(&queue->core->closed, 1, __ATOMIC_RELEASE);
+}
+
+/* Give a closed lane back: wait for its messages, throw their results away. */
+static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
+{
+  gq_core *core = queue->core;
+  gq_lane *lane = queue->lane;
+  gq_status status = gq_lane_drain(core, lane, timeout_ns, false);
+  const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
+  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
+
+  gq_watch_stop(queue->watch);
+  queue->watch = NULL;
+  if (status != GQ_OK) return status; /* the lane stays taken: its messages are still the consumer's */
+  for (; p < end; p++) {
+    gq_finished f;
+
+    if (!gq_lane_is_completed(lane, p) || !gq_lane_take(lane, p)) continue;
+    gq_lane_completed(lane, p, &f, NULL);
+    gq_lane_release(lane, p, &f);
+    gq_count(&gq_my_stripe(core)->taken, 1);
+  }
+  pthread_mutex_lock(&core->lock);
+  queue->open = false;
+  pthread_mutex_unlock(&core->lock);
+  return GQ_OK;
+}
+
+static void wait_for_waiters(gq_core *core)
+{
+  const struct timespec nap = {0, 100000};
+
+  while (__atomic_load_n(&core->waiters, __ATOMIC_ACQUIRE)) nanosleep(&nap, NULL); /* each leaves within 1 ms */
+}
+
+gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns)
+{
+  gq_core *core;
+  gq_status status = GQ_OK, stopped;
+  uint64_t begin = gq_now();
+
+  if (!queue) return GQ_OK;
+  core = queue->core;
+  if (timeout_ns == GQ_DEFAULT_TIMEOUT) timeout_ns = core->default_timeout_ns;
+  if (queue != &core->handles[0]) return close_lane(queue, timeout_ns);
+  gq_close(queue);
+  for (uint32_t i = 0; i < core->lane_count && (status == GQ_OK || status == GQ_TIMEOUT); i++) {
+    int64_t left = timeout_ns;
+
+    if (timeout_ns > 0) {
+      const uint64_t spent = gq_now() - begin;
+
+      left = spent < (uint64_t)timeout_ns ? timeout_ns - (int64_t)spent : 0;
+    }
+    stopped = gq_lane_drain(core, &core->lanes[i], left, true);
+    if (stopped != GQ_OK) status = stopped;
+  }
+  for (uint32_t i = 0; i < core->lane_count; i++) gq_watch_stop(core->handles[i].watch);
+  stopped = core->backend->stop(core->state);
+  wait_for_waiters(core);
+  if (stopped != GQ_OK) return stopped; /* the consumer may still write to the lanes: they stay mapped */
+  free_core(core);
+  return status;
+}

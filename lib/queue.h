@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue front: what is behind a gq_queue handle. */
+#ifndef GQ_QUEUE_H
+#define GQ_QUEUE_H
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "backend.h"
+#include "lane.h"
+
+/* Counters are striped by thread, so that counting costs no shared cache line. */
+#define GQ_STRIPES 16u
+typedef struct gq_stripe {
+  GQ_LINE uint64_t bytes_in;
+  uint64_t bytes_out, rejected_full, taken;
+} gq_stripe;
+
+/* A histogram of times, 8 buckets a power of two: 12.5 % resolution. */
+#define GQ_BUCKETS 512u
+typedef struct gq_histogram { uint64_t count[GQ_BUCKETS], max; } gq_histogram;
+enum gq_stage { GQ_STAGE_WAIT, GQ_STAGE_HANDLER, GQ_STAGE_DELIVER, GQ_STAGE_TOTAL, GQ_STAGES };
+
+/** A queue: its lanes, its backend and what all handles share. */
+typedef struct gq_core {
+  gq_consumption consumption;
+  gq_lane *lanes;
+  gq_queue *handles;          /* one a lane, in the order of the lanes */
+  uint32_t lane_count;
+  const gq_backend_ops *backend;
+  gq_backend_state *state;
+  gq_backend running;
+  int64_t default_timeout_ns;
+  uint32_t closed;            /* atomic: gq_close() was called */
+  uint32_t lost;              /* atomic: the device is gone */
+  uint32_t waiters;           /* atomic: calls that may be asleep in here */
+  pthread_mutex_t lock;       /* opening and closing lanes, the event thread, the reason of a loss */
+  char lost_text[512];
+  char text[1024];
+  gq_stripe stripes[GQ_STRIPES];
+  gq_histogram stages[GQ_STAGES];
+} gq_core;
+
+typedef struct gq_watch gq_watch;
+
+struct gq_queue {
+  gq_core *core;
+  gq_lane *lane;
+  bool open;
+  gq_watch *watch;            /* the thread behind gq_event_fd(), if it was asked for */
+};
+
+/** This thread's stripe. */
+gq_stripe *gq_my_stripe(gq_core *core);
+static inline void gq_count(uint64_t *counter, uint64_t by) { __atomic_fetch_add(counter, by, __ATOMIC_RELAXED); }
+
+/** Record the stages of a sampled message that has just been taken. */
+void gq_record_stages(gq_core *core, const gq_lane *lane, uint64_t position);
+
+/** A wait under way. */
+typedef struct gq_waiting {
+  uint64_t begin, deadline; /* ns of gq_now(); deadline UINT64_MAX: none */
+  uint64_t checked;         /* when the backend's health was last asked for */
+  uint32_t turns;
+  bool counted;
+} gq_waiting;
+
+void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns);
+
+/** Let some time pass: a pause at first, then ever longer sleeps of up to 1 ms that a completion may cut short.
+ * \return GQ_OK: look again; GQ_TIMEOUT, GQ_SHUT_DOWN (unless \p through_close), GQ_DEVICE_LOST. */
+gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, bool through_close);
+void gq_wait_end(gq_waiting *w, gq_core *core, gq_lane *lane);
+
+/** After publishing: wake the consumer if it is parked. */
+void gq_wake_consumer(gq_core *core, gq_lane *lane);
+
+/** GQ_OK, GQ_SHUT_DOWN or GQ_DEVICE_LOST with the text set. */
+gq_status gq_core_usable(gq_core *core);
+gq_status gq_core_lost(gq_core *core);
+
+/** Wait until every message of the lane below \p end has finished. */
+gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool through_close);
+
+gq_status gq_watch_start(gq_queue *queue, int *fd);
+void gq_watch_stop(gq_watch *watch);
+
+#endif

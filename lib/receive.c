@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Results: by id, or as completions. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "queue.h"
+
+/* Room for any cell's inline bytes, rounded up to whole units. */
+#define INLINE_ROOM 528u
+
+static gq_status unknown(uint64_t id)
+{
+  return gq_fail(GQ_UNKNOWN_ID, "no message %#llx waits here: its result was taken, or it never was enqueued",
+                 (unsigned long long)id);
+}
+
+/* The lane that `id` belongs to, or NULL. */
+static gq_lane *lane_of(gq_core *core, uint64_t id)
+{
+  const uint32_t index = gq_id_lane(id);
+
+  if ((id & ((1ull << GQ_POSITION_BITS) - 1)) == 0 || index >= core->lane_count) return NULL;
+  return &core->lanes[index];
+}
+
+/* What a finished message means to the one who takes its result. */
+static gq_status verdict(const gq_finished *f, uint64_t id)
+{
+  switch (f->status) {
+  case GQ_OK: return GQ_OK;
+  case GQ_FAILED:
+    return gq_fail(GQ_FAILED, "message %#llx: the handler returned %d, %u attempt%s", (unsigned long long)id, f->code,
+                   f->attempts, f->attempts == 1 ? "" : "s");
+  case GQ_RESULT_TOO_LARGE:
+    return gq_fail(GQ_RESULT_TOO_LARGE, "message %#llx: its result of %u bytes is larger than its room",
+                   (unsigned long long)id, f->size);
+  case GQ_CANCELLED: return gq_fail(GQ_CANCELLED, "message %#llx was cancelled", (unsigned long long)id);
+  default:
+    return gq_fail(GQ_MALFORMED, "message %#llx: the consumer refused its cell", (unsigned long long)id);
+  }
+}
+
+static void finish_taking(gq_core *core, const gq_lane *lane, uint64_t position, uint64_t messages, uint64_t bytes)
+{
+  gq_stripe *stripe = gq_my_stripe(core);
+
+  (void)lane, (void)position;
+  gq_count(&stripe->taken, messages);
+  if (bytes) gq_count(&stripe->bytes_out, bytes);
+}
+
+gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size)
+{
+  gq_core *core = queue->core;
+  gq_lane *lane = lane_of(core, id);
+  const uint64_t position = gq_id_position(id);
+  uint8_t inline_bytes[INLINE_ROOM];
+  const void *from = inline_bytes;
+  gq_finished f;
+  gq_status status;
+
+  if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
+  if (!gq_lane_completed(lane, position, &f, NULL)) {
+    /* Somebody may have taken it since, and its cells may be in their next lap. */
+    if (gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
+    return __atomic_load_n(&core->lost, __ATOMIC_ACQUIRE) ? gq_core_lost(core) : GQ_AGAIN;
+  }
+  if (f.status == GQ_OK && f.size > *size && gq_lane_standing(lane, position) == GQ_STANDING_LIVE) {
+    gq_fail(GQ_TOO_SMALL, "a buffer of %zu bytes is smaller than the result of %u", *size, f.size);
+    *size = f.size;
+    return GQ_TOO_SMALL;
+  }
+  if (!gq_lane_take(lane, position)) return unknown(id);
+  gq_lane_completed(lane, position, &f, inline_bytes);
+  status = verdict(&f, id);
+  if (status == GQ_OK) {
+    if (f.in_slot) from = lane->arena_base + f.result_slot;
+    if (f.size) memcpy(data, from, f.size);
+    *size = f.size;
+  }
+  gq_record_stages(core, lane, position);
+  gq_lane_release(lane, position, &f);
+  finish_taking(core, lane, position, 1, status == GQ_OK ? f.size : 0);
+  return status;
+}
+
+gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size, int64_t timeout_ns)
+{
+  gq_core *core = queue->core;
+  gq_status status = gq_try_dequeue_result(queue, id, data, size);
+  gq_waiting w;
+
+  if (status != GQ_AGAIN) return status;
+  if (timeout_ns == 0) return gq_fail(GQ_TIMEOUT, "message %#llx has not finished", (unsigned long long)id);
+  gq_wait_begin(&w, core, timeout_ns);
+  while (status == GQ_AGAIN) {
+    const gq_status turn = gq_wait_turn(&w, core, lane_of(core, id), false);
+
+    status = gq_try_dequeue_result(queue, id, data, size);
+    if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
+  }
+  gq_wait_end(&w, core, lane_of(core, id));
+  return status;
+}
+
+/* ------------------------------------------------------------------------------------------- completions */
+
+/* Inline results lie between tags; a poller gets them in one piece, in a buffer of their own that lives until the
+ * position is released. */
+static uint8_t *unpacked(gq_lane *lane)
+{
+  uint8_t *buffer = __atomic_load_n(&lane->unpacked, __ATOMIC_ACQUIRE);
+
+  if (buffer) return buffer;
+  pthread_mutex_lock(&lane->unpacked_lock);
+  if (!lane->unpacked) {
+    buffer = aligned_alloc(64, (lane->ring_mask + 1) * lane->unpacked_bytes);
+    __atomic_store_n(&lane->unpacked, buffer, __ATOMIC_RELEASE);
+  }
+  pthread_mutex_unlock(&lane->unpacked_lock);
+  return lane->unpacked;
+}
+
+gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_t *count)
+{
+  gq_core *core = queue->core;
+  gq_lane *lane = queue->lane;
+  uint8_t *buffer = unpacked(lane);
+  uint64_t position, bytes = 0;
+  size_t n = 0;
+
+  if (!buffer) return gq_fail(GQ_NO_MEMORY, "no memory for completions");
+  while (n < max && gq_lane_next(lane, &position)) {
+    gq_completion *c = &completions[n++];
+    uint8_t *inline_bytes = buffer + (position & lane->ring_mask) * lane->unpacked_bytes;
+    gq_finished f;
+
+    gq_lane_completed(lane, position, &f, inline_bytes);
+    c->id = gq_id_make(lane->index, position);
+    c->key = f.key;
+    c->tag = f.tag;
+    c->status = (gq_status)f.status;
+    c->code = f.code;
+    c->attempts = f.attempts;
+    c->data = f.status == GQ_OK && f.in_slot ? lane->arena_base + f.result_slot : inline_bytes;
+    c->size = f.status == GQ_OK ? f.size : 0;
+    bytes += c->size;
+    gq_record_stages(core, lane, position);
+  }
+  *count = n;
+  if (n == 0) return __atomic_load_n(&core->lost, __ATOMIC_ACQUIRE) ? gq_core_lost(core) : GQ_AGAIN;
+  finish_taking(core, lane, position, n, bytes);
+  return GQ_OK;
+}
+
+gq_status gq_wait(gq_queue *queue, gq_completion *completions, size_t max, int64_t timeout_ns, size_t *count)
+{
+  gq_core *core = queue->core;
+  gq_status status = gq_poll(queue, completions, max, count);
+  gq_waiting w;
+
+  if (status != GQ_AGAIN) return status;
+  if (max == 0) return gq_fail(GQ_INVALID, "gq_wait: max is 0");
+  if (timeout_ns == 0) return gq_fail(GQ_TIMEOUT, "nothing has finished");
+  gq_wait_begin(&w, core, timeout_ns);
+  while (status == GQ_AGAIN) {
+    const gq_status turn = gq_wait_turn(&w, core, queue->lane, false);
+
+    status = gq_poll(queue, completions, max, count);
+    if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
+  }
+  gq_wait_end(&w, core, queue->lane);
+  return status;
+}
+
+/* The lane and position of a completion that is held, or NULL. */
+static gq_lane *held(gq_queue *queue, const gq_completion *completion, uint64_t *position)
+{
+  gq_lane *lane = lane_of(queue->core, completion->id);
+
+  *position = gq_id_position(completion->id);
+  return lane && gq_lane_standing(lane, *position) == GQ_STANDING_HELD ? lane : NULL;
+}
+
+gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion, void *data, size_t *size)
+{
+  uint64_t position;
+  gq_lane *lane = held(queue, completion, &position);
+  const size_t room = *size;
+  gq_status status;
+
+  if (!lane) return unknown(completion->id);
+  status = gq_lane_payload(lane, position, data, size);
+  if (status == GQ_TOO_SMALL)
+    gq_fail(status, "a buffer of %zu bytes is smaller than the payload of %zu", room, *size);
+  return status;
+}
+
+void gq_release(gq_queue *queue, const gq_completion *completions, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    uint64_t position;
+    gq_lane *lane = held(queue, &completions[i], &position);
+    gq_finished f;
+
+    if (!lane) continue; /* released already */
+    gq_lane_completed(lane, position, &f, NULL);
+    gq_lane_release(lane, position, &f);
+  }
+}
+
+gq_status gq_cancel(gq_queue *queue, uint64_t id)
+{
+  gq_lane *lane = lane_of(queue->core, id);
+  const uint64_t position = gq_id_position(id);
+
+  if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
+  return gq_lane_cancel(lane, position) ? GQ_OK : gq_fail(GQ_AGAIN, "message %#llx has finished",
+                                                         (unsigned long long)id);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Enqueueing: one message, a batch, or in place. */
+#include <string.h>
+
+#include "error.h"
+#include "queue.h"
+
+#define BATCH 64u
+
+static gq_status check_message(const gq_queue *queue, const gq_message *m, bool in_place)
+{
+  const gq_lane *lane = queue->lane;
+
+  if (m->size > lane->max_message_bytes)
+    return gq_fail(GQ_TOO_LARGE, "a message of %zu bytes is larger than max_message_bytes, %llu", m->size,
+                   (unsigned long long)lane->max_message_bytes);
+  if (m->result_bytes > lane->max_result_bytes)
+    return gq_fail(GQ_INVALID, "result_bytes %zu is larger than max_result_bytes, %llu", m->result_bytes,
+                   (unsigned long long)lane->max_result_bytes);
+  if (!in_place && m->size && !m->data) return gq_fail(GQ_INVALID, "a message of %zu bytes has no data", m->size);
+  return GQ_OK;
+}
+
+/* Prepare and claim; no waiting. */
+static gq_status try_claim(gq_lane *lane, const gq_message *m, uint64_t reserved, gq_outgoing *out, uint64_t *position)
+{
+  bool claimed;
+
+  if (gq_lane_prepare(lane, m, reserved, out) != GQ_OK) return GQ_FULL;
+  claimed = m->key ? gq_lane_claim_keyed(lane, out, position) : gq_lane_claim(lane, 1, position) == 1;
+  if (claimed) return GQ_OK;
+  gq_lane_unprepare(lane, out, reserved);
+  return GQ_FULL;
+}
+
+static gq_status full(gq_core *core, const gq_lane *lane, int64_t timeout_ns)
+{
+  gq_count(&gq_my_stripe(core)->rejected_full, 1);
+  return gq_fail(GQ_FULL, "no room: capacity %u messages, arena %llu bytes%s", lane->capacity,
+                 (unsigned long long)lane->arena.bytes, timeout_ns == 0 ? "" : "; the time to wait for room ran out");
+}
+
+/* Claim, waiting for room if there is time. */
+static gq_status claim(gq_queue *queue, const gq_message *m, uint64_t reserved, int64_t timeout_ns, gq_outgoing *out,
+                       uint64_t *position)
+{
+  gq_core *core = queue->core;
+  gq_status status = try_claim(queue->lane, m, reserved, out, position);
+  gq_waiting w;
+
+  if (status == GQ_OK) return GQ_OK;
+  if (timeout_ns == 0) return full(core, queue->lane, 0);
+  gq_wait_begin(&w, core, timeout_ns);
+  while (status == GQ_FULL) {
+    const gq_status turn = gq_wait_turn(&w, core, queue->lane, false);
+
+    status = turn == GQ_OK ? try_claim(queue->lane, m, reserved, out, position) : turn;
+  }
+  gq_wait_end(&w, core, queue->lane);
+  return status == GQ_TIMEOUT ? full(core, queue->lane, timeout_ns) : status;
+}
+
+static uint64_t stamp_time(uint64_t first, uint64_t n)
+{
+  return (first + GQ_SAMPLE - 1) / GQ_SAMPLE * GQ_SAMPLE < first + n ? gq_now() : 0;
+}
+
+gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id)
+{
+  gq_core *core = queue->core;
+  gq_outgoing out;
+  uint64_t position;
+  gq_status status = gq_core_usable(core);
+
+  if (status != GQ_OK) return status;
+  status = check_message(queue, message, false);
+  if (status != GQ_OK) return status;
+  status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position);
+  if (status != GQ_OK) return status;
+  gq_lane_publish(queue->lane, position, &out, true, stamp_time(position, 1));
+  gq_wake_consumer(core, queue->lane);
+  gq_count(&gq_my_stripe(core)->bytes_in, message->size);
+  if (id) *id = gq_id_make(queue->lane->index, position);
+  return GQ_OK;
+}
+
+/* Send what is ready of up to BATCH messages without keys. \return how many were sent. */
+static size_t send_run(gq_queue *queue, const gq_message *messages, size_t count, uint64_t *ids, uint64_t *bytes)
+{
+  gq_lane *lane = queue->lane;
+  gq_outgoing out[BATCH];
+  size_t ready = 0, sent;
+  uint64_t first = 0, now;
+
+  while (ready < count && ready < BATCH && !messages[ready].key &&
+         gq_lane_prepare(lane, &messages[ready], GQ_NO_SLOT, &out[ready]) == GQ_OK)
+    ready++;
+  sent = ready ? gq_lane_claim(lane, ready, &first) : 0;
+  for (size_t i = sent; i < ready; i++) gq_lane_unprepare(lane, &out[i], GQ_NO_SLOT);
+  now = stamp_time(first, sent);
+  for (size_t i = 0; i < sent; i++) {
+    gq_lane_publish(lane, first + i, &out[i], true, now);
+    if (ids) ids[i] = gq_id_make(lane->index, first + i);
+    *bytes += messages[i].size;
+  }
+  return sent;
+}
+
+gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t count, int64_t timeout_ns,
+                           uint64_t *ids, size_t *done)
+{
+  gq_core *core = queue->core;
+  gq_status status = gq_core_usable(core);
+  const uint64_t begin = timeout_ns > 0 ? gq_now() : 0;
+  uint64_t bytes = 0;
+  size_t at = 0;
+
+  while (status == GQ_OK && at < count) {
+    size_t good = 0;
+
+    while (good < BATCH && at + good < count) {
+      status = check_message(queue, &messages[at + good], false);
+      if (status != GQ_OK) break;
+      good++;
+    }
+    while (good > 0) {
+      const size_t sent = send_run(queue, messages + at, good, ids ? ids + at : NULL, &bytes);
+
+      if (sent > 0) {
+        at += sent, good -= sent;
+        continue;
+      }
+      /* A key, or no room: one message the long way, waking the consumer so that room can come. */
+      gq_wake_consumer(core, queue->lane);
+      int64_t left = timeout_ns;
+      if (timeout_ns > 0) {
+        const uint64_t spent = gq_now() - begin;
+
+        left = spent < (uint64_t)timeout_ns ? timeout_ns - (int64_t)spent : 0;
+      }
+      const gq_status one = gq_enqueue(queue, &messages[at], left, ids ? &ids[at] : NULL);
+      if (one != GQ_OK) {
+        status = one;
+        good = 0;
+        break;
+      }
+      at++, good--;
+    }
+  }
+  gq_wake_consumer(core, queue->lane);
+  gq_count(&gq_my_stripe(core)->bytes_in, bytes);
+  if (done) *done = at;
+  return status;
+}
+
+/* ---------------------------------------------------------------------------------------------- in place
+ * A reservation is a slot: internal_[0] its offset, [1] whether it is held. */
+
+gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reservation *reservation)
+{
+  gq_core *core = queue->core;
+  gq_lane *lane = queue->lane;
+  gq_status status = gq_core_usable(core);
+  const gq_message probe = {NULL, size, 0, 0, 0};
+  uint64_t slot;
+  gq_waiting w;
+
+  if (status != GQ_OK) return status;
+  status = check_message(queue, &probe, true);
+  if (status != GQ_OK) return status;
+  slot = gq_arena_get(&lane->arena, size ? size : 1);
+  if (slot == GQ_NO_SLOT && timeout_ns == 0) return full(core, lane, 0);
+  if (slot == GQ_NO_SLOT) {
+    gq_wait_begin(&w, core, timeout_ns);
+    while (slot == GQ_NO_SLOT && (status = gq_wait_turn(&w, core, lane, false)) == GQ_OK)
+      slot = gq_arena_get(&lane->arena, size ? size : 1);
+    gq_wait_end(&w, core, lane);
+    if (status != GQ_OK) return status == GQ_TIMEOUT ? full(core, lane, timeout_ns) : status;
+  }
+  reservation->data = lane->arena_base + slot;
+  reservation->size = size;
+  reservation->internal_[0] = slot;
+  reservation->internal_[1] = 1;
+  return GQ_OK;
+}
+
+gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_message *message, int64_t timeout_ns,
+                    uint64_t *id)
+{
+  gq_core *core = queue->core;
+  gq_message m = *message;
+  const uint64_t slot = reservation->internal_[0];
+  gq_outgoing out;
+  uint64_t position;
+  gq_status status = gq_core_usable(core);
+
+  if (status != GQ_OK) return status;
+  if (!reservation->internal_[1]) return gq_fail(GQ_INVALID, "the reservation was committed or aborted already");
+  if (m.size > reservation->size)
+    return gq_fail(GQ_INVALID, "committing %zu bytes of a reservation of %zu", m.size, reservation->size);
+  m.data = reservation->data;
+  status = check_message(queue, &m, true);
+  if (status != GQ_OK) return status;
+  status = claim(queue, &m, slot, timeout_ns, &out, &position);
+  if (status != GQ_OK) return status;
+  gq_lane_publish(queue->lane, position, &out, false, stamp_time(position, 1));
+  gq_wake_consumer(core, queue->lane);
+  gq_count(&gq_my_stripe(core)->bytes_in, m.size);
+  if (out.slot == GQ_NO_SLOT) gq_arena_put(&queue->lane->arena, slot); /* it went inline */
+  reservation->internal_[1] = 0;
+  reservation->data = NULL;
+  if (id) *id = gq_id_make(queue->lane->index, position);
+  return GQ_OK;
+}
+
+void gq_abort(gq_queue *queue, gq_reservation *reservation)
+{
+  if (!reservation->internal_[1]) return;
+  gq_arena_put(&queue->lane->arena, reservation->internal_[0]);
+  reservation->internal_[1] = 0;
+  reservation->data = NULL;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a thread waits: spin, then sleep, with a way out at every turn. */
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "queue.h"
+
+#define SPIN_NS 20000u            /* how long a wait spins before it sleeps */
+#define LONGEST_SLEEP_NS 1000000u
+#define HEALTH_NS 20000000u       /* how often a sleeping wait asks whether the consumer is well */
+
+uint64_t gq_now(void)
+{
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns)
+{
+  if (timeout_ns == GQ_DEFAULT_TIMEOUT) timeout_ns = core->default_timeout_ns;
+  w->begin = w->checked = 0;
+  w->deadline = timeout_ns < 0 ? UINT64_MAX : (uint64_t)timeout_ns;
+  w->turns = 0;
+  w->counted = false;
+}
+
+gq_status gq_core_lost(gq_core *core)
+{
+  return gq_fail(GQ_DEVICE_LOST, "%s", core->lost_text);
+}
+
+gq_status gq_core_usable(gq_core *core)
+{
+  if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
+  if (__atomic_load_n(&core->closed, __ATOMIC_ACQUIRE)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
+  return GQ_OK;
+}
+
+static gq_status check_health(gq_core *core)
+{
+  if (!__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) {
+    if (core->backend->health(core->state) == GQ_OK) return GQ_OK;
+    pthread_mutex_lock(&core->lock);
+    if (!core->lost) {
+      snprintf(core->lost_text, sizeof core->lost_text, "%s", gq_last_error());
+      __atomic_store_n(&core->lost, 1, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&core->lock);
+  }
+  return gq_core_lost(core);
+}
+
+/* Sleep on the lane's `woken` word. A CPU consumer wakes it when it sees a sleeper; a wake-up that it misses costs no
+ * more than this sleep. */
+void gq_sleep_on(gq_a32 *word, uint32_t seen, uint64_t ns)
+{
+  const struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+
+  syscall(SYS_futex, &word->v, FUTEX_WAIT, seen, &t, NULL, 0);
+}
+
+void gq_wake(gq_a32 *word, int threads)
+{
+  gq_add32(word, 1, GQ_ACQ_REL);
+  syscall(SYS_futex, &word->v, FUTEX_WAKE, threads, NULL, NULL, 0);
+}
+
+gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, bool through_close)
+{
+  uint64_t now, sleep;
+
+  if (w->turns++ < 32) {
+    gq_pause();
+    if (w->turns > 1) return GQ_OK;
+  }
+  now = gq_now();
+  if (!w->counted) { /* from here on gq_shutdown() waits for this call to leave */
+    w->counted = true;
+    w->begin = w->checked = now;
+    if (w->deadline != UINT64_MAX) w->deadline = w->deadline > UINT64_MAX - now ? UINT64_MAX : now + w->deadline;
+    __atomic_fetch_add(&core->waiters, 1, __ATOMIC_ACQ_REL);
+    gq_add32(&lane->head->sleepers, 1, GQ_ACQ_REL);
+  }
+  if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
+  if (!through_close && __atomic_load_n(&core->closed, __ATOMIC_ACQUIRE))
+    return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
+  if (now >= w->deadline)
+    return gq_fail(GQ_TIMEOUT, "nothing came in %.3f ms", (double)(now - w->begin) * 1e-6);
+  if (now - w->begin < SPIN_NS) {
+    for (int i = 0; i < 16; i++) gq_pause();
+    return GQ_OK;
+  }
+  if (now - w->checked >= HEALTH_NS) {
+    const gq_status status = check_health(core);
+
+    w->checked = now;
+    if (status != GQ_OK) return status;
+  }
+  sleep = (now - w->begin) / 8;
+  if (sleep > LONGEST_SLEEP_NS) sleep = LONGEST_SLEEP_NS;
+  if (sleep > w->deadline - now) sleep = w->deadline - now;
+  gq_sleep_on(&lane->head->woken, gq_ld32(&lane->head->woken, GQ_ACQUIRE, GQ_SYS), sleep);
+  return GQ_OK;
+}
+
+void gq_wait_end(gq_waiting *w, gq_core *core, gq_lane *lane)
+{
+  if (!w->counted) return;
+  gq_add32(&lane->head->sleepers, (uint32_t)-1, GQ_ACQ_REL);
+  __atomic_fetch_sub(&core->waiters, 1, __ATOMIC_ACQ_REL);
+}
+
+void gq_wake_consumer(gq_core *core, gq_lane *lane)
+{
+  /* [P1] the cell is published before the parked word is read; the consumer sets the word before it looks at the
+   * cells for the last time. One of the two sees the other (Dekker). */
+  gq_fence_sys();
+  if (gq_ld32(&lane->head->parked, GQ_RELAXED, GQ_SYS) && core->backend->kick(core->state) != GQ_OK)
+    check_health(core);
+  if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, INT_MAX);
+}
