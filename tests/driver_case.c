@@ -29,22 +29,22 @@ static void show_device_for(const gq_cuda_driver *driver, int number, const char
   show_device(gq_cuda_check_device_for(driver, number, archs, &info), &info);
 }
 
-static void *load_in_thread(void *unused)
+static void *load_in_thread(void *driver)
 {
-  const gq_cuda_driver *driver = NULL;
-  (void)unused;
-  return gq_cuda_driver_load(&driver) == GQ_OK ? (void *)driver : NULL;
+  const gq_cuda_driver **mine = driver;
+  if (gq_cuda_driver_load(mine) != GQ_OK) *mine = NULL;
+  return NULL;
 }
 
 static void load_in_threads(void)
 {
   pthread_t threads[8];
-  void *driver[8];
+  const gq_cuda_driver *drivers[8];
   int i, same = 1;
   for (i = 0; i < 8; i++)
-    if (pthread_create(&threads[i], NULL, load_in_thread, NULL)) abort();
-  for (i = 0; i < 8; i++) pthread_join(threads[i], &driver[i]);
-  for (i = 0; i < 8; i++) same &= driver[i] && driver[i] == driver[0];
+    if (pthread_create(&threads[i], NULL, load_in_thread, &drivers[i])) abort();
+  for (i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+  for (i = 0; i < 8; i++) same &= drivers[i] && drivers[i] == drivers[0];
   printf("same=%d", same);
 }
 
@@ -149,6 +149,15 @@ void use_fake_without(const char *symbol)
   use_file(image, size);
 }
 
+/* \p setting is "NAME=value". */
+static void set_variable(const char *setting)
+{
+  const char *value = strchr(setting, '=') + 1;
+  char name[256];
+  snprintf(name, sizeof name, "%.*s", (int)(value - 1 - setting), setting);
+  setenv(name, value, 1);
+}
+
 char answer[8192];
 
 const char *ask(const char *mode, const char *setting, ...)
@@ -179,7 +188,7 @@ const char *ask(const char *mode, const char *setting, ...)
     unsetenv("CUDA_LAUNCH_BLOCKING");
     unsetenv("CUDA_MODULE_LOADING");
     unsetenv("CUDA_VISIBLE_DEVICES");
-    if (setting) putenv((char *)setting);
+    if (setting) set_variable(setting);
     alarm(60);
     execv(program, words);
     _exit(127);
