@@ -13,7 +13,7 @@ stage=$top_builddir/tests/python-stage
 rm -rf "$stage"
 mkdir -p "$stage/gpuqueue"
 trap 'rm -rf "$stage"' EXIT
-cp "$source"/gpuqueue/*.py "$module" "$stage/gpuqueue"
+cp "$source"/gpuqueue/* "$module" "$stage/gpuqueue"
 
 LD_LIBRARY_PATH=$top_builddir/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH PYTHONPATH="$stage" PYTHONDONTWRITEBYTECODE=1
