@@ -75,3 +75,13 @@ def test_stub_statuses():
     [status] = [node for node in stub().body if isinstance(node, ast.ClassDef) and node.name == "Status"]
     assert {node.targets[0].id: node.value.value for node in status.body} == {
         member.name: member.value for member in gpuqueue.Status}
+
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_examples_of_the_readme_run(number):
+    examples = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(examples) == 2
+    exec(compile(examples[number], f"{README}, example {number + 1}", "exec"), {"__name__": "example"})
