@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Run the built test programs on a GPU:  tests/run-gpu.sh BUILD_DIR [PROGRAM...]
+# Run the tests on a GPU:  tests/run-gpu.sh BUILD_DIR [TEST...]
+# TEST is the name of a program in BUILD_DIR/tests, or of a script beside this file; all of them, unless named.
 #
 # Needs the build directory and nothing else: neither make nor libtool nor the Check library. A test that finds no
 # usable GPU fails. Exit status: 0 if all passed.
 set -u
 if test $# = 0 || test ! -d "$1/tests"; then
-  echo "usage: $0 BUILD_DIR [PROGRAM...]   (BUILD_DIR: where make and 'make check TESTS=' ran)" >&2
+  echo "usage: $0 BUILD_DIR [TEST...]   (BUILD_DIR: where make and 'make check TESTS=' ran)" >&2
   exit 2
 fi
 build=$(cd "$1" && pwd)
 shift
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+scripts=$(cd "$(dirname "$0")" && pwd)
+top_srcdir=${top_srcdir:-$(dirname "$scripts")}
 top_builddir=$build
 GPUQUEUE_TEST_BACKENDS=cuda
 GPUQUEUE_TEST_REQUIRE=cuda
@@ -26,6 +28,9 @@ if test $# = 0; then
     case $program in *.*) continue ;; esac
     test -f "$program" && test -x "$program" && set -- "$@" "$(basename "$program")"
   done
+  test $# = 0 || for script in "$scripts"/cli/*.sh; do
+    test ! -x "$script" || set -- "$@" "cli/$(basename "$script")"
+  done
 fi
 if test $# = 0; then
   echo "$0: no test programs in $build/tests: run 'make check TESTS=' there first" >&2
@@ -38,7 +43,11 @@ failed=0
 failures=
 for name in "$@"; do
   echo "=== $name"
-  timeout "${GPUQUEUE_TEST_LIMIT_S:-300}" "$build/tests/$name"
+  case $name in
+    *.sh) program=$scripts/$name ;;
+    *) program=$build/tests/$name ;;
+  esac
+  timeout "${GPUQUEUE_TEST_LIMIT_S:-300}" "$program"
   status=$?
   case $status in
     0) passed=$((passed + 1)) ;;
