@@ -181,7 +181,7 @@ END_TEST
 
 START_TEST(unknown_names_are_refused)
 {
-  static const char *const names[] = { "", "capacit", "capacityy", "CAPACITY", "size", "args", "no_such_option" };
+  static const char *const names[] = { "", "capacit", "capacityy", "size", "args", "no_such_option" };
   for (size_t i = 0; i < SUITE_COUNT(names); i++) {
     gq_options options = suite_options("echo");
     assert_status(gq_option_set(&options, names[i], "2"), GQ_INVALID);

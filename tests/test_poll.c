@@ -145,6 +145,36 @@ START_TEST(ordered_completions_skip_what_was_taken_by_id)
 }
 END_TEST
 
+/* The last message finishes first and is left alone, while all those before it and after it are taken by id: more
+ * than the ring has cells, so whatever remembers the order of completions is lapped. */
+START_TEST(a_completion_is_not_lost_behind_those_taken_by_id)
+{
+  enum { CAPACITY = 256 };
+  gq_options options = suite_options("test_sleep");
+  options.capacity = CAPACITY;
+  options.workers = 2;
+  gq_queue *queue = suite_open(&options);
+  for (int round = 0; round < 3; round++) {
+    uint64_t ids[CAPACITY];
+    for (size_t i = 0; i < CAPACITY; i++)   /* one key: the first holds up all but the last */
+      ids[i] = suite_enqueue_sleep(queue, i ? 0 : 200000, i < CAPACITY - 1, i);
+    for (size_t i = 0; i < CAPACITY - 1; i++) assert_status(suite_take(queue, ids[i]), GQ_OK);
+    for (size_t i = 0; i < CAPACITY - 1; i++) {
+      const gq_message message = { .data = "\0\0\0\0", .size = 4 };
+      uint64_t id;
+      assert_status(gq_enqueue(queue, &message, 0, &id), GQ_OK);
+      assert_status(suite_take(queue, id), GQ_OK);
+    }
+    gq_completion completion;
+    size_t count;
+    assert_status(gq_wait(queue, &completion, 1, 5 * SUPPORT_SECOND, &count), GQ_OK);
+    ck_assert_uint_eq(completion.id, ids[CAPACITY - 1]);
+    gq_release(queue, &completion, 1);
+  }
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(a_held_completion_keeps_its_place_and_its_data)
 {
   enum { HELD = 4 };
@@ -359,6 +389,7 @@ int main(void)
     SUITE_TEST(a_slow_message_blocks_nobody),
     SUITE_TEST(the_option_ordered_gives_enqueue_order),
     SUITE_TEST(ordered_completions_skip_what_was_taken_by_id),
+    SUITE_TEST(a_completion_is_not_lost_behind_those_taken_by_id),
     SUITE_TEST(a_held_completion_keeps_its_place_and_its_data),
     SUITE_TEST(the_payload_can_be_had_back),
     SUITE_TEST(a_dead_letter_keeps_its_payload),

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a client's memory may hold: cells that are written piece by piece in any order are never taken early, and
+ * cells whose sizes or offsets lie are refused without harm to others. This test writes cells by itself, so it
+ * knows the protocol (lib/protocol.h) and links with the library's inside. */
+#include "suite.h"
+
+#include <string.h>
+
+#include "info.h"
+#include "queue.h"
+
+static uint32_t unit_words(void)
+{
+  return gq_host_unit_bytes() / 4;
+}
+
+/* A submission cell made apart, to be moved into the ring piece by piece. */
+typedef struct forged {
+  uint64_t position;
+  gq_unit cell[32];      /* up to 512 bytes */
+} forged;
+
+static forged forge(gq_queue *queue, uint32_t size, uint32_t flags, uint32_t dependency, uint32_t slot,
+                    const uint32_t *ext, const void *payload)
+{
+  gq_lane *lane = queue->lane;
+  gq_cell_view view = { .head = { size, flags | dependency << 8, slot } };
+  forged f;
+  memset(&f, 0, sizeof f);
+  ck_assert_uint_eq(gq_lane_claim(lane, 1, &f.position), 1);
+  if (ext) memcpy(view.ext, ext, sizeof view.ext);
+  gq_cell_put(f.cell, lane->unit_bytes, gq_tag(f.position, lane->ring_log2), &view, payload,
+              flags & GQ_CELL_SLOT || !payload ? 0 : size);
+  return f;
+}
+
+static gq_unit *ring_cell(gq_queue *queue, const forged *f)
+{
+  return queue->lane->submissions + (f->position & queue->lane->ring_mask) * queue->lane->units;
+}
+
+/* Move piece \p i, which is what one access writes. */
+static void publish_piece(gq_queue *queue, const forged *f, uint32_t i)
+{
+  gq_unit *cell = ring_cell(queue, f);
+  if (queue->lane->unit_bytes == 16) {
+#ifndef GQ_NO_UNIT16
+    gq_unit16_st(&cell[i], f->cell[i]);
+#endif
+  } else {
+    uint64_t both;
+    memcpy(&both, &f->cell[i / 2].w[i % 2 * 2], sizeof both);
+    gq_unit8_st(&cell[i / 2], i % 2, both);
+  }
+}
+
+static uint64_t publish(gq_queue *queue, const forged *f)
+{
+  const uint32_t pieces = queue->lane->units * 4 / unit_words();
+  for (uint32_t i = pieces; i-- > 0;) publish_piece(queue, f, i);
+  gq_wake_consumer(queue->core, queue->lane);
+  return gq_id_make(queue->lane->index, f->position);
+}
+
+/* ------------------------------------------------------------------------------------------------------- torn cells */
+
+/* The next order of \p order, by swaps (Heap 1963); \return false after the last. */
+static bool next_order(uint32_t *order, uint32_t *counts, uint32_t n)
+{
+  for (uint32_t i = 1; i < n; i++) {
+    if (counts[i] >= i) {
+      counts[i] = 0;
+      continue;
+    }
+    const uint32_t k = i % 2 ? counts[i] : 0, swapped = order[k];
+    order[k] = order[i], order[i] = swapped;
+    counts[i]++;
+    return true;
+  }
+  return false;
+}
+
+static void send_in_order(gq_queue *queue, const uint32_t *order, uint32_t pieces, uint32_t size, uint64_t seed)
+{
+  unsigned char payload[64], back[64];
+  support_fill(payload, size, seed);
+  const forged f = forge(queue, size, 0, 0, 0, NULL, payload);
+  const uint64_t id = gq_id_make(queue->lane->index, f.position);
+  size_t room = sizeof back;
+  for (uint32_t i = 0; i < pieces; i++) {
+    assert_status(gq_try_dequeue_result(queue, id, back, &room), GQ_AGAIN);
+    publish_piece(queue, &f, order[i]);
+    gq_wake_consumer(queue->core, queue->lane);
+    support_sleep_us(i + 1 < pieces && seed % 16 == 0 ? 300 : 5);   /* a consumer that takes it early has time to */
+  }
+  suite_take_pattern(queue, id, size, seed);
+}
+
+START_TEST(a_torn_cell_is_never_taken)
+{
+  gq_options options = suite_options("echo");
+  options.cell_bytes = 64;
+  gq_queue *queue = suite_open(&options);
+  const uint32_t words = gq_cell_words(queue->lane->units, queue->lane->unit_bytes);
+  const uint32_t size = 4 * (words - GQ_HEAD_WORDS), pieces = queue->lane->units * 4 / unit_words();
+  uint32_t order[8], counts[8] = { 0 };
+  uint64_t seed = 1;
+  size_t orders = 0;
+  for (uint32_t i = 0; i < pieces; i++) order[i] = i;
+  const size_t every = pieces > 4 ? 40 : 1;   /* 8 pieces have 40320 orders: a sample of those */
+  const int laps = pieces > 4 ? 1 : 12;       /* over what the cells held a lap ago */
+  for (int lap = 0; lap < laps; lap++) {
+    memset(counts, 0, sizeof counts);
+    do {
+      if (orders++ % every == 0) send_in_order(queue, order, pieces, size, seed++);
+    } while (next_order(order, counts, pieces));
+  }
+  ck_assert_uint_ge(orders, 24);
+  suite_close(queue);
+}
+END_TEST
+
+/* A cell that is complete but for a piece must not hold up its neighbours for good, only until it is there. */
+START_TEST(a_late_piece_releases_those_behind_it)
+{
+  const gq_options options = suite_options("echo");
+  gq_queue *queue = suite_open(&options);
+  const uint32_t pieces = queue->lane->units * 4 / unit_words();
+  unsigned char payload[40];
+  uint64_t ids[5];
+  support_fill(payload, sizeof payload, 9);
+  const forged f = forge(queue, sizeof payload, 0, 0, 0, NULL, payload);
+  for (uint32_t i = 1; i < pieces; i++) publish_piece(queue, &f, i);
+  for (size_t i = 0; i < 5; i++) ids[i] = suite_enqueue_pattern(queue, 30, i);
+  support_sleep_us(20000);
+  publish_piece(queue, &f, 0);
+  gq_wake_consumer(queue->core, queue->lane);
+  suite_take_pattern(queue, gq_id_make(queue->lane->index, f.position), sizeof payload, 9);
+  for (size_t i = 0; i < 5; i++) suite_take_pattern(queue, ids[i], 30, i);
+  suite_close(queue);
+}
+END_TEST
+
+/* ----------------------------------------------------------------------------------------------------- hostile cells */
+
+/* Wait for the end of a forged message as a hostile client would, without the library's own client half: that would
+ * give back slots that were never allocated. */
+static gq_status end_forged(gq_queue *queue, const forged *f)
+{
+  gq_lane *lane = queue->lane;
+  const int64_t deadline = support_now_ns() + SUPPORT_LONG;
+  gq_finished finished;
+  while (!gq_lane_completed(lane, f->position, &finished, NULL)) {
+    ck_assert_msg(support_now_ns() < deadline, "the forged message at %llu has no end", (unsigned long long)f->position);
+    support_sleep_us(20);
+  }
+  ck_assert(gq_lane_take(lane, f->position));
+  finished.slot = finished.result_slot = GQ_NO_SLOT;
+  gq_lane_release(lane, f->position, &finished);
+  return (gq_status)finished.status;
+}
+
+static void expect_malformed(gq_queue *queue, const forged *f, const char *what)
+{
+  publish(queue, f);
+  const gq_status status = end_forged(queue, f);
+  ck_assert_msg(status == GQ_MALFORMED, "%s: %s", what, gq_status_name((int)status));
+  suite_take_pattern(queue, suite_enqueue_pattern(queue, 30, 1), 30, 1);
+  suite_take_pattern(queue, suite_enqueue_pattern(queue, 3000, 1), 3000, 1);
+}
+
+START_TEST(cells_that_lie_are_refused)
+{
+  gq_options options = suite_options("echo");
+  options.max_message_bytes = 5000;
+  gq_queue *queue = suite_open(&options);
+  const uint32_t slots = (uint32_t)(queue->core->consumption.limits.arena_bytes / GQ_SLOT_BYTES);
+  uint64_t expected = 0;
+  static const uint32_t too_large[] = { 5001, 1u << 20, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffd };
+  for (size_t i = 0; i < SUITE_COUNT(too_large); i++, expected++) {
+    const forged f = forge(queue, too_large[i], GQ_CELL_SLOT, 0, 0, NULL, NULL);
+    expect_malformed(queue, &f, "larger than max_message_bytes");
+  }
+  static const uint32_t inline_sizes[] = { 128, 200, 4000 };
+  for (size_t i = 0; i < SUITE_COUNT(inline_sizes); i++, expected++) {
+    const forged f = forge(queue, inline_sizes[i], 0, 0, 0, NULL, NULL);
+    expect_malformed(queue, &f, "larger than its cell");
+  }
+  const uint32_t outside[] = { slots, slots - 1, slots + 1, 0x7fffffff, 0xffffffff };
+  for (size_t i = 0; i < SUITE_COUNT(outside); i++, expected++) {
+    const forged f = forge(queue, 4000, GQ_CELL_SLOT, 0, outside[i], NULL, NULL);
+    expect_malformed(queue, &f, "payload outside the arena");
+  }
+  const uint32_t rooms[][2] = { { 5001, 0 }, { 0xffffffff, 0 }, { 1000, slots }, { 4000, slots - 1 },
+                                { 1, 0xffffffff }, { 5000, 0xffffffff } };
+  for (size_t i = 0; i < SUITE_COUNT(rooms); i++, expected++) {
+    uint32_t ext[GQ_EXT_WORDS] = { 0 };
+    ext[GQ_EXT_ROOM] = rooms[i][0], ext[GQ_EXT_RESULT_SLOT] = rooms[i][1];
+    const forged f = forge(queue, 0, GQ_CELL_EXT, 0, 0, ext, NULL);
+    expect_malformed(queue, &f, "result outside the arena");
+  }
+  ck_assert_uint_eq(suite_stats(queue).failed, expected);
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(a_dependency_before_the_first_message_is_refused)
+{
+  const gq_options options = suite_options("echo");
+  gq_queue *queue = suite_open(&options);
+  const forged f = forge(queue, 0, 0, GQ_MAX_DEPENDENCY, 0, NULL, NULL);
+  const uint64_t id = publish(queue, &f);
+  assert_status(suite_take(queue, id), GQ_MALFORMED);
+  assert_error_says("refused");
+  suite_take_pattern(queue, suite_enqueue_pattern(queue, 30, 1), 30, 1);
+  suite_close(queue);
+}
+END_TEST
+
+/* The heads of cells at random: whatever comes of them, the queue goes on and ends. */
+START_TEST(random_heads_do_no_harm)
+{
+  gq_options options = suite_options("echo");
+  options.max_message_bytes = 5000;
+  gq_queue *queue = suite_open(&options);
+  support_random random = { 99 };
+  for (size_t i = 0; i < 2000; i++) {
+    uint32_t ext[GQ_EXT_WORDS], size = (uint32_t)support_next(&random) >> support_below(&random, 32);
+    for (size_t k = 0; k < GQ_EXT_WORDS; k++) ext[k] = (uint32_t)support_next(&random) >> support_below(&random, 32);
+    ext[GQ_EXT_KEY] = ext[GQ_EXT_KEY + 1] = 0;
+    ext[GQ_EXT_RESULT_SLOT] |= 0x10000;   /* a result goes nowhere where it could overwrite another's */
+    const uint32_t slot = 0x10000 | (uint32_t)support_next(&random) >> support_below(&random, 32);
+    const uint32_t flags = (uint32_t)support_below(&random, 256) & ~(uint32_t)GQ_CELL_RECALL;
+    const forged f = forge(queue, size, flags, 0, slot, ext, NULL);
+    forged whole = f;   /* what the head calls inline has to come, or the consumer waits for it */
+    const uint32_t tag = gq_tag(f.position, queue->lane->ring_log2);
+    for (uint32_t k = 0; k < queue->lane->units; k++) {
+      whole.cell[k].w[3] = tag;
+      if (queue->lane->unit_bytes == 8) whole.cell[k].w[1] = tag;
+    }
+    publish(queue, &whole);
+    const gq_status status = end_forged(queue, &whole);
+    ck_assert_msg(status == GQ_MALFORMED || status == GQ_OK || status == GQ_CANCELLED || status == GQ_RESULT_TOO_LARGE,
+                  "head %zu: %s", i, gq_status_name((int)status));
+  }
+  suite_take_pattern(queue, suite_enqueue_pattern(queue, 30, 1), 30, 1);
+  suite_close(queue);
+}
+END_TEST
+
+int main(void)
+{
+  const suite_test tests[] = {
+    SUITE_TEST(a_torn_cell_is_never_taken),
+    SUITE_TEST(a_late_piece_releases_those_behind_it),
+    SUITE_TEST(cells_that_lie_are_refused),
+    SUITE_TEST(a_dependency_before_the_first_message_is_refused),
+    SUITE_TEST(random_heads_do_no_harm),
+  };
+  return suite_main("test_cells", tests, SUITE_COUNT(tests));
+}

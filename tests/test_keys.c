@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of one lane with the same key finish in the order in which they were enqueued, retries included, and hold
+ * up nobody else. */
+#include "suite.h"
+
+#include <string.h>
+
+/* The tag says which message of which key this is, so that the one who polls can tell. */
+#define TAG(key, number) ((uint64_t)(key) << 32 | (uint32_t)(number))
+#define TAG_KEY(tag) ((size_t)((tag) >> 32))
+#define TAG_NUMBER(tag) ((uint32_t)(tag))
+#define MOST_KEYS 64
+
+/* Poll \p count completions and check the order of each key. \p number holds, by key, the number expected next. */
+static void poll_in_order(gq_queue *queue, size_t messages, uint32_t *number)
+{
+  for (size_t ended = 0, count; ended < messages; ended += count) {
+    gq_completion done[8];
+    assert_status(gq_wait(queue, done, 8, SUPPORT_LONG, &count), GQ_OK);
+    for (size_t i = 0; i < count; i++) {
+      const size_t key = TAG_KEY(done[i].tag);
+      ck_assert_uint_lt(key, MOST_KEYS);
+      ck_assert_int_eq(done[i].status, GQ_OK);
+      ck_assert_msg(TAG_NUMBER(done[i].tag) == number[key], "key %zu: message %u came when %u was due", key,
+                    TAG_NUMBER(done[i].tag), number[key]);
+      number[key]++;
+    }
+    gq_release(queue, done, count);
+  }
+}
+
+START_TEST(the_same_key_finishes_in_order)
+{
+  gq_options options = suite_options("test_sleep");
+  options.workers = 4;
+  options.capacity = 128;
+  gq_queue *queue = suite_open(&options);
+  support_random random = { 5 };
+  uint32_t sent[MOST_KEYS] = { 0 }, number[MOST_KEYS] = { 0 };
+  for (size_t round = 0; round < support_scaled(80) + 2; round++) {
+    for (size_t i = 0; i < 100; i++) {
+      const size_t key = 1 + support_below(&random, round % 3 ? 3 : 20);
+      suite_enqueue_sleep(queue, (uint32_t)support_below(&random, 40), key, TAG(key, sent[key]++));
+    }
+    poll_in_order(queue, 100, number);
+  }
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(retries_keep_the_order)
+{
+  gq_options options = suite_options("test_fail");
+  options.workers = 4;
+  options.attempts = 5;
+  options.capacity = 64;
+  gq_queue *queue = suite_open(&options);
+  support_random random = { 6 };
+  uint32_t sent[MOST_KEYS] = { 0 }, number[MOST_KEYS] = { 0 };
+  for (size_t round = 0; round < support_scaled(100) + 2; round++) {
+    for (size_t i = 0; i < 60; i++) {
+      const size_t key = 1 + support_below(&random, 4);
+      suite_enqueue_fail(queue, 3, (uint8_t)support_below(&random, 5), key, TAG(key, sent[key]++));
+    }
+    poll_in_order(queue, 60, number);
+  }
+  ck_assert_uint_gt(suite_stats(queue).retried, 0);
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(a_failed_message_lets_the_next_of_its_key_go)
+{
+  gq_options options = suite_options("test_fail");
+  options.attempts = 2;
+  gq_queue *queue = suite_open(&options);
+  uint64_t ids[30];
+  for (size_t i = 0; i < 30; i++) ids[i] = suite_enqueue_fail(queue, 3, i % 3 ? 0 : 9, 1, i);
+  for (size_t i = 0; i < 30; i++) assert_status(suite_take(queue, ids[i]), i % 3 ? GQ_OK : GQ_FAILED);
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(another_key_does_not_wait)
+{
+  gq_options options = suite_options("test_sleep");
+  options.workers = 2;
+  gq_queue *queue = suite_open(&options);
+  const uint64_t slow = suite_enqueue_sleep(queue, 1000000, 1, 0), behind = suite_enqueue_sleep(queue, 0, 1, 0);
+  for (uint64_t key = 0; key < 20; key++)   /* key 0 is none */
+    if (key != 1) assert_status(suite_take(queue, suite_enqueue_sleep(queue, 0, key, 0)), GQ_OK);
+  unsigned char data[4];
+  size_t size = sizeof data;
+  assert_status(gq_try_dequeue_result(queue, slow, data, &size), GQ_AGAIN);
+  assert_status(gq_try_dequeue_result(queue, behind, data, &size), GQ_AGAIN);
+  assert_status(suite_take(queue, behind), GQ_OK);
+  assert_status(gq_try_dequeue_result(queue, slow, data, &size), GQ_OK);   /* it must be there by now */
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(one_key_laps_a_tiny_ring)
+{
+  static const uint32_t capacities[] = { 2, 3, 5 };
+  for (size_t i = 0; i < SUITE_COUNT(capacities); i++) {
+    gq_options options = suite_options("echo");
+    options.capacity = capacities[i];
+    gq_queue *queue = suite_open(&options);
+    uint32_t sent = 0, number[MOST_KEYS] = { 0 };
+    const size_t messages = support_scaled(20000) + 100;
+    while (number[1] < messages) {
+      const gq_message message = { .data = &sent, .size = sizeof sent, .key = 1, .tag = TAG(1, sent) };
+      uint64_t id;
+      if (sent < messages && gq_enqueue(queue, &message, 0, &id) == GQ_OK) sent++;
+      else poll_in_order(queue, 1, number);
+    }
+    suite_close(queue);
+  }
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------------------------ many producers */
+
+#define PRODUCERS 3
+#define PER_PRODUCER 1500
+static gq_queue *keyed_queue;
+
+static void *produce_keys(void *argument)
+{
+  const size_t producer = (size_t)(uintptr_t)argument;
+  support_random random = { producer };
+  uint32_t sent[4] = { 0 };
+  const size_t messages = support_scaled(PER_PRODUCER);
+  for (size_t i = 0; i < messages; i++) {
+    const size_t which = support_below(&random, 4), key = 1 + producer * 4 + which;
+    const unsigned char data[4] = { (unsigned char)support_below(&random, 30) };
+    const gq_message message = { .data = data, .size = 4, .key = key, .tag = TAG(key, sent[which]++) };
+    uint64_t id;
+    if (!thread_status(gq_enqueue(keyed_queue, &message, SUPPORT_LONG, &id), GQ_OK)) return NULL;
+  }
+  return NULL;
+}
+
+START_TEST(each_producers_keys_stay_in_order)
+{
+  gq_options options = suite_options("test_sleep");
+  options.workers = 4;
+  options.capacity = 32;
+  keyed_queue = suite_open(&options);
+  uint32_t number[MOST_KEYS] = { 0 };
+  for (size_t i = 0; i < PRODUCERS; i++) suite_start(produce_keys, (void *)(uintptr_t)i);
+  poll_in_order(keyed_queue, PRODUCERS * support_scaled(PER_PRODUCER), number);
+  suite_join();
+  suite_close(keyed_queue);
+}
+END_TEST
+
+int main(void)
+{
+  const suite_test tests[] = {
+    SUITE_TEST(the_same_key_finishes_in_order),
+    SUITE_TEST(retries_keep_the_order),
+    SUITE_TEST(a_failed_message_lets_the_next_of_its_key_go),
+    SUITE_TEST(another_key_does_not_wait),
+    SUITE_TEST(one_key_laps_a_tiny_ring),
+    SUITE_TEST(each_producers_keys_stay_in_order),
+  };
+  return suite_main("test_keys", tests, SUITE_COUNT(tests));
+}
