@@ -125,8 +125,10 @@ PyObject *options_from_arguments(module_state *state, PyObject *args, PyObject *
 {
   PyObject *handler = NULL, *name = NULL, *value, *handler_args = NULL;
   PyObject *label = PyUnicode_InternFromString("handler"), *keep = PyList_New(0);
+  /* A copy, for a value's __index__() can be Python code that changes the caller's dict. */
+  PyObject *named = keywords ? PyDict_Copy(keywords) : PyDict_New();
   Py_ssize_t position = 0;
-  if (!keep || !label) goto fail;
+  if (!keep || !label || !named) goto fail;
   if (PyTuple_GET_SIZE(args) > 1) {
     PyErr_Format(PyExc_TypeError, "Queue() takes at most 1 positional argument, the handler (%zd given)",
                  PyTuple_GET_SIZE(args));
@@ -139,7 +141,7 @@ PyObject *options_from_arguments(module_state *state, PyObject *args, PyObject *
     goto fail;
   }
   if (handler && set_option(state, keep, label, handler, options) < 0) goto fail;
-  while (keywords && PyDict_Next(keywords, &position, &name, &value)) {
+  while (PyDict_Next(named, &position, &name, &value)) {
     if (PyUnicode_CompareWithASCIIString(name, "args") == 0) {
       handler_args = value;
       continue;
@@ -151,9 +153,11 @@ PyObject *options_from_arguments(module_state *state, PyObject *args, PyObject *
     if (set_option(state, keep, name, value, options) < 0) goto fail;
   }
   if (set_handler_arguments(keep, handler_args, options) < 0) goto fail;
+  Py_DECREF(named);
   Py_DECREF(label);
   return keep;
 fail:
+  Py_XDECREF(named);
   Py_XDECREF(label);
   Py_XDECREF(keep);
   return NULL;

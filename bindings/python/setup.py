@@ -33,7 +33,7 @@ def pkg_config(*arguments):
         raise SystemExit(
             f"gpuqueue: {shlex.join(command)} failed: {str(reason).strip()}\n"
             "Install libgpuqueue with its header first (PKG_CONFIG_PATH names its lib/pkgconfig if it is in a\n"
-            "place of its own), or set GPUQUEUE_BUILD_DIR to a directory in which libgpuqueue was built."
+            "place of its own), or set LIBGPUQUEUE_BUILD_DIR to a directory in which libgpuqueue was built."
         ) from None
 
 
@@ -41,7 +41,7 @@ def in_tree_build(build):
     """Flags for a build directory of libgpuqueue, whose sources are the tree around this file."""
     libraries = [path for path in (build / "lib" / ".libs", build / ".libs") if (path / "libgpuqueue.so").exists()]
     if not libraries or not (build / "lib" / "gpuqueue" / "version.h").exists():
-        raise SystemExit(f"gpuqueue: GPUQUEUE_BUILD_DIR is {build}, which holds no built libgpuqueue: run make there")
+        raise SystemExit(f"gpuqueue: LIBGPUQUEUE_BUILD_DIR is {build}, which holds no built libgpuqueue: run make there")
     return {
         "include_dirs": [str(HERE.parents[1] / "lib"), str(build / "lib")],
         "library_dirs": [str(libraries[0])],
@@ -58,7 +58,7 @@ def installed():
 
 
 def find_library():
-    build = os.environ.get("GPUQUEUE_BUILD_DIR")
+    build = os.environ.get("LIBGPUQUEUE_BUILD_DIR")
     found = in_tree_build(Path(build).resolve()) if build else installed()
     found.setdefault("extra_compile_args", []).extend(["-std=gnu11", "-fvisibility=hidden"])
     return found

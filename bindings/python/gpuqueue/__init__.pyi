@@ -2,7 +2,21 @@
 import enum
 import sys
 from types import TracebackType
-from typing import Any, Dict, Iterable, List, Mapping, Optional, SupportsFloat, SupportsIndex, Tuple, Type, TypeVar, Union
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    SupportsFloat,
+    SupportsIndex,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    final,
+)
 
 if sys.version_info >= (3, 12):
     from collections.abc import Buffer
@@ -12,6 +26,35 @@ else:
 _Message = Union[Buffer, Tuple[Buffer], Tuple[Buffer, SupportsIndex], Tuple[Buffer, SupportsIndex, SupportsIndex]]
 _Option = Union[str, SupportsIndex, bool, None]
 _Self = TypeVar("_Self", bound="Queue")
+
+__all__ = [
+    "Cancelled",
+    "Completion",
+    "DeviceLost",
+    "Error",
+    "Failed",
+    "Full",
+    "InvalidOption",
+    "Malformed",
+    "NoBackend",
+    "NoDevice",
+    "NoHandler",
+    "NoMemory",
+    "Queue",
+    "ResultTooLarge",
+    "ShutDown",
+    "Status",
+    "SystemCallFailed",
+    "Timeout",
+    "TooLarge",
+    "UnknownId",
+    "UnknownOption",
+    "WrongProcess",
+    "handlers",
+    "info",
+    "options",
+    "version",
+]
 
 version: str
 __version__: str
@@ -63,7 +106,8 @@ class SystemCallFailed(Error, OSError): ...
 class Malformed(Error): ...
 class WrongProcess(Error): ...
 
-class Completion(Tuple[Any, ...]):
+@final
+class Completion(Tuple[int, int, int, Status, Optional[bytes], int, int]):
     @property
     def id(self) -> int: ...
     @property

@@ -55,7 +55,9 @@ def stub():
 def test_stub_names_what_there_is():
     names = set()
     for node in stub().body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
+            assert ast.literal_eval(node.value) == gpuqueue.__all__
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             names.add(node.name)
         elif isinstance(node, ast.AnnAssign):
             names.add(node.target.id)
