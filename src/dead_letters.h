@@ -11,12 +11,13 @@
 
 struct dead_letters;
 struct failure;
+struct output;
 
 /** Open the file for appending, so that no letter of an earlier run is lost. \return NULL after a complaint. */
 struct dead_letters *dead_letters_open(const char *path, const char *handler);
 
-/** Whether \p fd is this very file: reading it while it grows would never end. */
-bool dead_letters_is_file(const struct dead_letters *letters, int fd);
+/** Where the letters go. */
+const struct output *dead_letters_output(const struct dead_letters *letters);
 
 /** Append a letter. Any thread. \return false after a complaint. */
 bool dead_letters_add(struct dead_letters *letters, const struct failure *failure);

@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "dead_letters.h"
+#include "output.h"
 #include "stop.h"
 
 #include <errno.h>
@@ -52,11 +53,23 @@ static void report_broken_file(struct input *input, const char *reason)
   input->broken = true;
 }
 
+/** \return why the open file must not be read, or NULL. */
+static const char *what_forbids_reading(const struct input *input)
+{
+  const struct run *run = input->run;
+
+  if (output_is_file(run->output, input->fd)) return "is the output, too: reading it would never end";
+  if (run->dead_letters && output_is_file(dead_letters_output(run->dead_letters), input->fd))
+    return "is the --dead-letters file of this run, too: reading it would never end";
+  return NULL;
+}
+
 bool input_next(struct input *input)
 {
   close_file(input);
   while (input->next_file < input->file_count && !stop_requested()) {
     const char *file = input->files[input->next_file++];
+    const char *forbidden;
     struct stat status;
 
     input->name = strcmp(file, "-") == 0 ? "standard input" : file;
@@ -68,8 +81,9 @@ bool input_next(struct input *input)
       report_broken_file(input, strerror(errno));
       continue;
     }
-    if (input->run->dead_letters && dead_letters_is_file(input->run->dead_letters, input->fd)) {
-      report_broken_file(input, "is the --dead-letters file of this run, too: it would never end");
+    forbidden = what_forbids_reading(input);
+    if (forbidden) {
+      report_broken_file(input, forbidden);
       close_file(input);
       continue;
     }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void output_init(struct output *output, int fd, const char *name)
@@ -106,6 +107,14 @@ bool output_base64(struct output *output, const uint8_t *data, size_t size)
     size -= piece;
   }
   return !output->error;
+}
+
+bool output_is_file(const struct output *output, int fd)
+{
+  struct stat one, other;
+
+  return fstat(fd, &one) == 0 && fstat(output->fd, &other) == 0 && S_ISREG(one.st_mode) &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 bool output_close(struct output *output)

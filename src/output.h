@@ -26,6 +26,9 @@ bool output_hex(struct output *output, const uint8_t *data, size_t size);
 bool output_base64(struct output *output, const uint8_t *data, size_t size);
 bool output_flush(struct output *output);
 
+/** Whether \p fd is the regular file that the output goes to: reading what one writes would never end. */
+bool output_is_file(const struct output *output, int fd);
+
 /** Flush, close and free. \return false if something of that or any write before failed. */
 bool output_close(struct output *output);
 

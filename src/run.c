@@ -71,10 +71,11 @@ static int open_run(struct run *run, const struct settings *settings)
   return EXIT_FINE;
 }
 
-static void say_signal(const struct writer *writer, int number)
+/** Say how far a run that ended early has come. */
+static void say_how_far(const struct writer *writer, const char *reason)
 {
-  complain("stopped by %s: %" PRIu64 " messages were sent, %" PRIu64 " of them are done",
-           number == SIGINT ? "SIGINT" : "SIGTERM", (uint64_t)atomic_load(&writer->run->sent), writer->received);
+  complain("stopped by %s: %" PRIu64 " messages were sent, %" PRIu64 " of them are done", reason,
+           (uint64_t)atomic_load(&writer->run->sent), writer->received);
 }
 
 /** Run the two threads to their end. \return the exit status, but for failed messages. */
@@ -102,7 +103,8 @@ static int finish_run(struct run *run, struct writer *writer, int status, int64_
   if (!writer_finish(writer)) status = EXIT_SYSTEM;
   closed_pipe = writer->output.error == EPIPE;
   if (run->dead_letters && !dead_letters_close(run->dead_letters)) status = EXIT_SYSTEM;
-  if (number) say_signal(writer, number);
+  if (number) say_how_far(writer, number == SIGINT ? "SIGINT" : "SIGTERM");
+  else if (atomic_load(&run->device_lost)) say_how_far(writer, "this error");
   if (failed && !closed_pipe)
     complain("%" PRIu64 " message%s failed%s", failed, failed == 1 ? "" : "s",
              run->settings->dead_letters ? " (see the dead letters)" : "");

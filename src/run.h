@@ -15,6 +15,7 @@
 #include "settings.h"
 
 struct dead_letters;
+struct output;
 
 /** Every wait of the command is cut into slices of this, so that a stop is seen. */
 #define WAIT_SLICE_NS ((int64_t)200 * 1000 * 1000)
@@ -24,6 +25,7 @@ struct run {
   gq_queue *queue;
   struct records *records;           /**< what is remembered of messages in the queue; NULL if nothing has to be */
   struct dead_letters *dead_letters; /**< NULL: not kept */
+  const struct output *output;       /**< where results go */
   uint64_t input_total;              /**< bytes of input, or files with FRAMING_FILES; 0: not known */
   _Atomic uint64_t input_done;       /**< how much of that was read */
   _Atomic uint64_t sent;             /**< messages enqueued; [R1] */

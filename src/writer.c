@@ -24,6 +24,7 @@ void writer_init(struct writer *writer, struct run *run, struct progress *progre
   writer->format = run->settings->output == OUTPUT_AS_DECLARED ? gq_handler_output(run->queue)
                                                                : (gq_output)run->settings->output;
   output_init(&writer->output, STDOUT_FILENO, "standard output");
+  run->output = &writer->output;
 }
 
 /** Copy the completed message's payload to writer->payload. \return false, after a complaint, if it is not there. */

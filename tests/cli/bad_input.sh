@@ -109,6 +109,23 @@ output_that_cannot_be_written() {
   expect_err 'dead letters cannot be written' '^gpuqueue: /nonexistent/letters: cannot write dead letters: No such file'
 }
 
+output_that_is_an_input() {
+  seq 1 1000 >in
+  cp in kept
+  timeout 60 "$program" run --backend "$backend" --handler echo in >>in 2>err
+  [ $? = 1 ] || fail "output appended to the input: wrong exit status"
+  expect_err 'output appended to the input' '^gpuqueue: in: is the output, too'
+  cmp in kept || fail "output was appended to the input"
+}
+
+handlers_that_do_not_return() {
+  printf 'ab\ncd\n' >in
+  [ "$backend" = cpu ] || return 0 # a GPU is not to be had again soon after this
+  expect_status 3 'stuck handler' run --handler test_stuck --stall-ms 200 in
+  expect_err 'stuck handler' '^gpuqueue: cannot .*stall_ms'
+  expect_err 'stuck handler' '^gpuqueue: stopped by this error: 2 messages were sent, 0 of them are done$'
+}
+
 devices_that_are_not_there() {
   [ "$backend" = cpu ] || return 0
   if ! grep -q '"cuda_usable":true' <("$program" info --json); then
@@ -118,4 +135,5 @@ devices_that_are_not_there() {
 }
 
 for_each_backend usage_errors messages_too_large truncated_input unreadable_files output_that_cannot_be_written \
+  output_that_is_an_input handlers_that_do_not_return \
   devices_that_are_not_there

@@ -54,6 +54,13 @@ letters_are_appended() {
   cmp letters kept || fail "reading from the dead letters file changed it"
 }
 
+a_file_that_cannot_take_them_ends_the_run() {
+  [ -c /dev/full ] || return 0
+  printf '\1\1\n' >in
+  expect_status 3 'dead letters to /dev/full' run --handler test_fail --dead-letters /dev/full in
+  expect_err 'dead letters to /dev/full' '^gpuqueue: /dev/full: cannot write dead letters: No space left on device$'
+}
+
 file_names_are_kept() {
   local odd
   odd=$(printf 'odd "\\\nname')
@@ -107,5 +114,5 @@ results_too_large() {
   grep -q '"status":"GQ_RESULT_TOO_LARGE".*"payload":"YWJjZGVm"' letters || fail "letter: $(cat letters)"
 }
 
-for_each_backend failures_are_told_and_kept any_payload_survives letters_are_appended file_names_are_kept \
+for_each_backend failures_are_told_and_kept any_payload_survives letters_are_appended a_file_that_cannot_take_them_ends_the_run file_names_are_kept \
   keys_and_tags_go_along bad_letters results_too_large
