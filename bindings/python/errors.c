@@ -31,7 +31,8 @@ static int use_plain_str(PyObject *dict)
 
 static int failed_defaults(PyObject *dict)
 {
-  return PyDict_SetItemString(dict, "code", Py_None) < 0 || PyDict_SetItemString(dict, "attempts", Py_None) < 0 ? -1 : 0;
+  const int result = PyDict_SetItemString(dict, "code", Py_None);
+  return result < 0 ? result : PyDict_SetItemString(dict, "attempts", Py_None);
 }
 
 static PyObject *make_class(module_state *state, const error_class *class)

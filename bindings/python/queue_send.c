@@ -94,7 +94,8 @@ static int add_item(sending *send, PyObject *item, const send_options *common)
   if (!PyTuple_Check(item)) return add_message(send, item, &options);
   const Py_ssize_t parts = PyTuple_GET_SIZE(item);
   if (parts < 1 || parts > 3) {
-    PyErr_Format(PyExc_TypeError, "a message must be bytes-like or a tuple (data, key, tag), not a tuple of %zd", parts);
+    PyErr_Format(PyExc_TypeError, "a message must be bytes-like or a tuple (data, key, tag), not a tuple of %zd",
+                 parts);
     return -1;
   }
   if (parts > 1 && to_uint64("key", PyTuple_GET_ITEM(item, 1), &options.key) < 0) return -1;

@@ -61,8 +61,9 @@ static PyObject *queue_repr(PyObject *object)
 {
   const queue_object *self = (const queue_object *)object;
   static const char *const lives[] = {"not open", "opening", "open", "closing", "shut down"};
-  return self->describe ? PyUnicode_FromFormat("<%s: %U, %s>", Py_TYPE(object)->tp_name, self->describe, lives[self->life])
-                        : PyUnicode_FromFormat("<%s: %s>", Py_TYPE(object)->tp_name, lives[self->life]);
+  const char *type = Py_TYPE(object)->tp_name, *life = lives[self->life];
+  return self->describe ? PyUnicode_FromFormat("<%s: %U, %s>", type, self->describe, life)
+                        : PyUnicode_FromFormat("<%s: %s>", type, life);
 }
 
 static PyObject *text_or_none(PyObject *text)

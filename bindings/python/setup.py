@@ -41,7 +41,7 @@ def in_tree_build(build):
     """Flags for a build directory of libgpuqueue, whose sources are the tree around this file."""
     libraries = [path for path in (build / "lib" / ".libs", build / ".libs") if (path / "libgpuqueue.so").exists()]
     if not libraries or not (build / "lib" / "gpuqueue" / "version.h").exists():
-        raise SystemExit(f"gpuqueue: LIBGPUQUEUE_BUILD_DIR is {build}, which holds no built libgpuqueue: run make there")
+        raise SystemExit(f"gpuqueue: LIBGPUQUEUE_BUILD_DIR, {build}, holds no built libgpuqueue: run make there")
     return {
         "include_dirs": [str(HERE.parents[1] / "lib"), str(build / "lib")],
         "library_dirs": [str(libraries[0])],
