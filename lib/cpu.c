@@ -83,16 +83,17 @@ static void complete(worker *w, const fetched *f, const gq_job *job, uint32_t st
   gq_completion_head(view.head, status == GQ_OK || status == GQ_RESULT_TOO_LARGE ? size : 0,
                      (in_slot ? GQ_CELL_SLOT : 0u) | job->recall, status, attempts, code);
   if (status != GQ_OK) view.head[1] |= GQ_CELL_SLOT; /* no inline bytes, whatever the size says */
-  /* [C1] release: licenses the client to read the result, and [C2] the result slot */
-  gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
-              gq_tag(f->position, lane->ring_log2), &view, result, bytes);
   if (!c->limits.ordered) {
     const uint64_t d = gq_add64(&s->ended, 1, GQ_RELAXED);
 
-    /* [O1] release: licenses a poller to look at the completion that it names */
-    gq_st64(&lane->order[d & lane->ring_mask], (uint32_t)f->position | (uint64_t)gq_tag(d, lane->ring_log2) << 32,
+    /* [O1] release: licenses a poller to look at the position that it names. Before the cell, because this thread may
+     * be preempted between the two: see gq_ending_word(). */
+    gq_st64(&lane->endings[gq_ending_index(d, lane->ring_log2)], gq_ending_word(d, f->position, lane->ring_log2),
             GQ_RELEASE, GQ_SYS);
   }
+  /* [C1] release: licenses the client to read the result, and [C2] the result slot */
+  gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
+              gq_tag(f->position, lane->ring_log2), &view, result, bytes);
   /* No fence: a sleeper that is missed here wakes up by itself within 1 ms. */
   if (gq_ld32(&lane->head->sleepers, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, 0x7fffffff);
 }

@@ -28,7 +28,7 @@ static gq_lane_head layout(const gq_lane_shape *shape)
   memset(&h, 0, sizeof h);
   h.submissions = at, at += cells * shape->cell_bytes;
   h.completions = at, at += cells * shape->cell_bytes;
-  h.order = at, at += cells * sizeof(gq_a64);
+  h.endings = at, at += 2 * cells * sizeof(gq_a64);
   h.state = at, at += cells * sizeof(gq_a64);
   h.start_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_stamp);
   h.enqueue_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_a64);
@@ -92,7 +92,7 @@ gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *sha
   base = (uint8_t *)lane->head;
   lane->submissions = (gq_unit *)(void *)(base + h.submissions);
   lane->completions = (gq_unit *)(void *)(base + h.completions);
-  lane->order = (gq_a64 *)(void *)(base + h.order);
+  lane->endings = (gq_a64 *)(void *)(base + h.endings);
   lane->state = (gq_a64 *)(void *)(base + h.state);
   lane->start_stamps = (gq_stamp *)(void *)(base + h.start_stamps);
   lane->enqueue_stamps = (gq_a64 *)(void *)(base + h.enqueue_stamps);
@@ -361,12 +361,13 @@ static uint64_t widen(const gq_lane *lane, uint32_t low)
  * *newer is where the entries that are left begin. */
 static int order_entry(const gq_lane *lane, uint64_t d, uint64_t *position, uint64_t *newer)
 {
-  const uint64_t entry = gq_ld64(&lane->order[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
-  const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_tag(d, lane->ring_log2));
+  /* [O1] acquire: licenses looking at the position that it names */
+  const uint64_t entry = gq_ld64(&lane->endings[gq_ending_index(d, lane->ring_log2)], GQ_ACQUIRE, GQ_SYS);
+  const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_ending_tag(d, lane->ring_log2));
 
   if (laps < 0) return 0;
-  if (laps > 0) { /* more than N messages finished since anybody polled, all of which were taken by id */
-    *newer = d + (uint64_t)laps * (lane->ring_mask + 1) - lane->ring_mask;
+  if (laps > 0) { /* more than 2N messages finished since anybody polled; the one of entry d was taken by id */
+    *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
     return -1;
   }
   *position = widen(lane, (uint32_t)entry);

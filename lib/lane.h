@@ -19,7 +19,7 @@ typedef struct gq_lane_head {
   uint32_t ring_log2, cell_bytes, unit_bytes, pad;
   uint64_t owner_epoch;
   uint64_t arena_bytes, total_bytes;
-  uint64_t submissions, completions, order, state, start_stamps, enqueue_stamps, arena; /* offsets */
+  uint64_t submissions, completions, endings, state, start_stamps, enqueue_stamps, arena; /* offsets */
 
   GQ_LINE gq_a64 claimed;   /* client: positions claimed by producers */
   GQ_LINE gq_a64 polled;    /* client: entries of the completion order that pollers have claimed */
@@ -42,7 +42,8 @@ typedef struct gq_stamp { gq_a64 start, end; } gq_stamp;
 typedef struct gq_lane {
   gq_lane_head *head;
   gq_unit *submissions, *completions;
-  gq_a64 *order, *state;
+  gq_a64 *endings;                      /* the completion order: see gq_ending_word() */
+  gq_a64 *state;
   gq_stamp *start_stamps;
   gq_a64 *enqueue_stamps;
   uint8_t *arena_base;

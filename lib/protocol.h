@@ -125,6 +125,25 @@ GQ_CONSUMER void gq_completion_head(uint32_t *head, uint32_t size, uint32_t flag
   head[2] = (uint32_t)code;
 }
 
+/* ----------------------------------------------------------------------------------------- completion order
+ * A ring of 2N words says which message ended d-th, for those who poll. N would not do: while the message of entry d
+ * waits to be taken, those that were claimed before it and not yet done (less than capacity), and those claimed after
+ * it (less than capacity too) may all end and be taken by id. */
+
+/** Index of entry \p d of the completion order. */
+GQ_CONSUMER uint64_t gq_ending_index(uint64_t d, unsigned ring_log2) { return d & ((2ull << ring_log2) - 1); }
+
+/** Lap tag of entry \p d. */
+GQ_CONSUMER uint32_t gq_ending_tag(uint64_t d, unsigned ring_log2) { return gq_tag(d, ring_log2 + 1); }
+
+/** Entry \p d: the low half of \p position, and the lap. A writer that may be stopped between two stores writes it
+ * before the completion's cell: else the message may be taken by id, and 2N others end, before its entry comes and
+ * overwrites a newer one. */
+GQ_CONSUMER uint64_t gq_ending_word(uint64_t d, uint64_t position, unsigned ring_log2)
+{
+  return (uint32_t)position | (uint64_t)gq_ending_tag(d, ring_log2) << 32;
+}
+
 /* ------------------------------------------------------------------------------------------------ key order
  * A message with a key names the message before it with the same key hash (its dependency d). Per position there is
  * one word: position * 2 + 1 once that position has finished, or m * 2 while message m waits for it. Whoever
