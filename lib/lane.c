@@ -189,7 +189,9 @@ size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first)
       p = now;
       continue;
     }
-    if (gq_cas64(&lane->head->claimed, &p, p + n, GQ_RELAXED)) {
+    /* [R2] release: what this thread saw released, whoever sees its claim sees too; acquire: what others saw. Where
+     * capacity < N, the old message of a cell was released to another producer than the cell's next one. */
+    if (gq_cas64(&lane->head->claimed, &p, p + n, GQ_ACQ_REL)) {
       *first = p;
       return n;
     }
@@ -312,7 +314,8 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
 {
   uint64_t state;
 
-  if (position >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return GQ_STANDING_UNKNOWN;
+  /* [R2] acquire: the state read next is of this lap */
+  if (position >= gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS)) return GQ_STANDING_UNKNOWN;
   state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
   if ((state & ~PINNED) == position) return GQ_STANDING_LIVE;
   return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
@@ -384,7 +387,7 @@ static bool next_completed(gq_lane *lane, bool take, uint64_t *position)
     gq_standing standing;
 
     if (lane->ordered) {
-      if (d >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return false;
+      if (d >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return false; /* gq_lane_standing() acquires */
     } else {
       const int there = order_entry(lane, d, &p, &next);
 
