@@ -27,7 +27,7 @@ void writer_init(struct writer *writer, struct run *run, struct progress *progre
   run->output = &writer->output;
 }
 
-/** Copy the completed message's payload to writer->payload. \return false, after a complaint, if it is not there. */
+/** Copy the completed message's payload to writer->payload. \return false if it is not there, which ends the run. */
 static bool fetch_payload(struct writer *writer, const gq_completion *completion, size_t *size)
 {
   gq_queue *queue = writer->run->queue;
@@ -44,7 +44,8 @@ static bool fetch_payload(struct writer *writer, const gq_completion *completion
     status = gq_completion_payload(queue, completion, writer->payload, size);
   }
   if (status == GQ_OK) return true;
-  complain("cannot read a message back: %s", gq_last_error());
+  writer->payload_lost = true;
+  report_device_lost(writer->run, "read a message back");
   return false;
 }
 
@@ -186,7 +187,7 @@ bool writer_run(struct writer *writer)
   struct run *run = writer->run;
   bool go_on = true;
 
-  while (go_on && !writer->output.error) {
+  while (go_on && !writer->output.error && !writer->payload_lost) {
     const size_t count = wait_for_completions(writer, completions, &go_on);
     size_t i;
 

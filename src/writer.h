@@ -17,6 +17,7 @@ struct writer {
   uint64_t result_bytes;
   uint8_t *payload;         /**< of the message at hand, when it is printed or kept */
   size_t payload_capacity;
+  bool payload_lost;        /**< a payload could not be had */
 };
 
 void writer_init(struct writer *writer, struct run *run, struct progress *progress);

@@ -60,6 +60,8 @@ large_messages() {
   head -c 3000000 /dev/urandom >big
   expect_status 0 'fixed, large' run --handler echo --input-format fixed:1500000 big
   cmp big out || fail "large fixed messages differ"
+  expect_status 0 'fixed, large, with input' run --handler crc32c --input-format fixed:3000000 --with-input big
+  tail -c +11 out | cmp - big || fail "a large message printed beside its result differs"
   { prefix 3000000; cat big; prefix 1; printf x; prefix 200000; head -c 200000 big; } >in
   expect_status 0 'len32, large' run --handler echo --input-format len32 in
   cmp in out || fail "large len32 messages differ"
