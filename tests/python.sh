@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The Python module's tests, on the module as it was built: a package is put together in the build directory.
 set -eu
-: "${top_srcdir:?run this by make check}" "${top_builddir:?run this by make check}"
-test -n "${PYTHON:-}" || { echo "SKIP: configured without --enable-python"; exit 77; }
+: "${PYTHON:?configure with --enable-python and run this by make check}" "${PYTHON_EXT_SUFFIX:?}"
+: "${top_srcdir:?}" "${top_builddir:?}"
+
 source=$top_srcdir/bindings/python
 module=$top_builddir/bindings/python/.libs/_gpuqueue$PYTHON_EXT_SUFFIX
 
