@@ -13,8 +13,9 @@ failures_are_told_and_kept() {
   expect_err 'two fail' '^gpuqueue: message 4: GQ_FAILED: the handler returned 7 (1 attempt)$'
   expect_err 'two fail' '^gpuqueue: 2 messages failed (see the dead letters)$'
   [ "$(wc -l <letters)" = 2 ] || fail "not two letters: $(cat letters)"
-  sed -n 1p letters | grep -q \
-    '^{"number":2,"id":[0-9]*,"key":0,"tag":2,"status":"GQ_FAILED","code":5,"attempts":1,"handler":"test_fail","payload":"BQEgb25jZQ=="}$' ||
+  pattern='^{"number":2,"id":[0-9]*,"key":0,"tag":2,"status":"GQ_FAILED","code":5,"attempts":1,'
+  pattern=$pattern'"handler":"test_fail","payload":"BQEgb25jZQ=="}$'
+  sed -n 1p letters | grep -q "$pattern" ||
     fail "the first letter: $(sed -n 1p letters)"
   if command -v python3 >/dev/null; then
     python3 -c 'import json, sys
@@ -66,7 +67,8 @@ file_names_are_kept() {
   odd=$(printf 'odd "\\\nname')
   printf '\1\1 odd' >"$odd"
   printf '\1\1 bytes' >"$(printf '\377')"
-  expect_status 1 files run --handler test_fail --input-format files --dead-letters letters "$odd" "$(printf '\377')" missing
+  expect_status 1 files run --handler test_fail --input-format files --dead-letters letters \
+    "$odd" "$(printf '\377')" missing
   expect_err files '^gpuqueue: odd "\\012name: GQ_FAILED\|^gpuqueue: odd "\\\\012name: GQ_FAILED'
   expect_status 1 'files again' run --handler test_fail --attempts 2 --input-format dead-letters --with-input letters
   printf '\\\1\1 odd  odd "\\\\\\nname\n\1\1 bytes  \377\n' >wanted
@@ -97,7 +99,8 @@ bad_letters() {
     echo ' { "x" : true , "payload" : "YWJj" , "y" : -1.5e3 , "name":"\u00e9\ud83d\ude00" } '
     printf '{"payload":"ZW5k"}'
   } >in
-  expect_status 1 'bad letters' run --handler echo --input-format dead-letters in && expect_out 'bad letters' 'abc\nend\n'
+  expect_status 1 'bad letters' run --handler echo --input-format dead-letters in
+  expect_out 'bad letters' 'abc\nend\n'
   for number in 1 2 3 4 5 6 7 8 9 10 11; do
     expect_err 'bad letters' "dead letter $number: "
   done
@@ -114,5 +117,5 @@ results_too_large() {
   grep -q '"status":"GQ_RESULT_TOO_LARGE".*"payload":"YWJjZGVm"' letters || fail "letter: $(cat letters)"
 }
 
-for_each_backend failures_are_told_and_kept any_payload_survives letters_are_appended a_file_that_cannot_take_them_ends_the_run file_names_are_kept \
-  keys_and_tags_go_along bad_letters results_too_large
+for_each_backend failures_are_told_and_kept any_payload_survives letters_are_appended \
+  a_file_that_cannot_take_them_ends_the_run file_names_are_kept keys_and_tags_go_along bad_letters results_too_large

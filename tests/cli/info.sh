@@ -12,8 +12,8 @@ every_option_of_the_table() {
 info_says_what_can_run() {
   expect_status 0 info "$program" info
   expect_err_empty info
-  for pattern in '^gpuqueue [0-9]' '^built: ' '^host: [0-9]* CPUs' '^backend cpu: can run' '^backend cuda: can' '^driver: ' \
-    '^device' '^handler echo: ' '^handler crc32c: .*prints hex' '^handler sha256: .*scopes: '; do
+  for pattern in '^gpuqueue [0-9]' '^built: ' '^host: [0-9]* CPUs' '^backend cpu: can run' '^backend cuda: can' \
+    '^driver: ' '^device' '^handler echo: ' '^handler crc32c: .*prints hex' '^handler sha256: .*scopes: '; do
     grep -q "$pattern" out || fail "info does not say '$pattern': $(cat out)"
   done
   if grep -q '^backend cuda: cannot run' out; then
@@ -42,8 +42,8 @@ the_manual_has_every_option() {
     grep -q "^\.B[RI]* .*$escaped\([ \"]\|\$\)" "$top/man/gpuqueue.1" || fail "gpuqueue(1) has no --$option"
   done
   # and no option that is not there
-  sed -n '/^\.SH OPTIONS/,/^\.SH OUTPUT/p' "$top/man/gpuqueue.1" | grep -A 1 '^\.TP' | sed -n 's/.*\\-\\-\([a-z0-9\\-]*\).*/\1/p' |
-    tr -d '\\' | sort -u >documented
+  sed -n '/^\.SH OPTIONS/,/^\.SH OUTPUT/p' "$top/man/gpuqueue.1" | grep -A 1 '^\.TP' |
+    sed -n 's/.*\\-\\-\([a-z0-9\\-]*\).*/\1/p' | tr -d '\\' | sort -u >documented
   { every_option_of_the_table; echo version; } | sort -u >offered
   comm -23 documented offered >unknown
   [ ! -s unknown ] || fail "gpuqueue(1) documents what is not there: $(cat unknown)"
