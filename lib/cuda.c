@@ -1,8 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The CUDA backend's host half: it prepares device memory, launches the resident kernel and launches it again when it
+ * has parked. Everything that CUDA has to do is done before the kernel is resident: while it runs, the only calls are
+ * launches, stream queries and context switches, which do not wait for it (doc/architecture.md has the table). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
 #include "backend.h"
+#include "cuda/device.h"
 #include "cuda_driver.h"
+#include "cuda_kernels.h"
 #include "error.h"
 #include "info.h"
+
+#define HELLO_NS 10000000000ull  /* how long a launched kernel may take to say hello */
+#define STOP_NS 2000000000ull
+#define ANSWER_NS 50000000ull    /* how long the kernel may take to answer for counters */
+#define MOST_SMS 16u
+#define WARPS 8u
+#define ATTRIBUTE_SHARED_OPTIN 97
+
+struct gq_backend_state {
+  const gq_consumption *c;
+  const gq_cuda_driver *d;
+  gq_cuda_context context;
+  gq_cuda_stream stream;
+  gq_cuda_module module;
+  gq_cuda_function kernel;
+  gq_control *control;          /* mapped host memory */
+  gq_cuda_address memory;       /* all device memory, in one piece */
+  uint64_t memory_bytes;
+  uint32_t registered;          /* lanes registered with the driver */
+  gq_dev_queue queue;           /* the kernel's parameter */
+  uint32_t blocks, threads, shared_bytes, sms;
+  pthread_mutex_t launching;    /* launches, and looking at whether the kernel is there */
+  uint64_t parks, relaunches;   /* under `launching` */
+  uint32_t failed;              /* atomic: a CUDA call has failed for good */
+};
+
+static gq_status cuda_failed(const gq_cuda_driver *d, gq_status status, gq_cuda_result error, const char *what)
+{
+  char text[256];
+
+  return gq_fail(status, "%s: %s", what, gq_cuda_error_text(d, error, text, sizeof text));
+}
+
+/* Make the queue's context current on this thread, and give the thread's own back after. */
+static bool enter(gq_backend_state *s)
+{
+  return s->d->cuCtxPushCurrent(s->context) == GQ_CUDA_SUCCESS;
+}
+
+static void leave(gq_backend_state *s)
+{
+  gq_cuda_context dropped;
+
+  s->d->cuCtxPopCurrent(&dropped);
+}
 
 static gq_status cuda_check(const gq_consumption *c)
 {
@@ -10,13 +65,414 @@ static gq_status cuda_check(const gq_consumption *c)
   gq_device_info info;
   gq_status status = gq_cuda_driver_load(&driver);
 
+  info.size = sizeof info;
   return status == GQ_OK ? gq_cuda_check_device(driver, c->device, &info) : status;
 }
 
-static gq_status cuda_start(gq_backend_state **state, const gq_consumption *c, char *text, size_t size)
+/* ------------------------------------------------------------------------------------------- preparation */
+
+static gq_status open_context(gq_backend_state *s)
 {
-  (void)state, (void)c, (void)text, (void)size;
-  return gq_fail(GQ_NO_BACKEND, "the CUDA backend is being written");
+  const gq_cuda_driver *d = s->d;
+  gq_cuda_device device;
+  gq_cuda_result error = d->cuDeviceGet(&device, s->c->device);
+
+  if (error) return cuda_failed(d, GQ_NO_DEVICE, error, "cuDeviceGet");
+  error = d->cuCtxCreate(&s->context, GQ_CUDA_CTX_SCHED_YIELD | GQ_CUDA_CTX_MAP_HOST, device);
+  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "creating a CUDA context (is another process using the GPU "
+                                                         "exclusively, or its memory full?)");
+  error = d->cuStreamCreate(&s->stream, GQ_CUDA_STREAM_NON_BLOCKING);
+  return error ? cuda_failed(d, GQ_NO_BACKEND, error, "cuStreamCreate") : GQ_OK;
 }
 
-const gq_backend_ops gq_cuda_backend = {cuda_check, cuda_start, 0, 0, 0, 0};
+/* Bytes of shared memory for one staged message and its reply. */
+static void choose_stage(gq_dev_queue *q)
+{
+  q->stage_in = 16 + gq_stage_payload_bytes(q->limits.units) + 32;
+  q->stage_out = gq_stage_payload_bytes(q->limits.units);
+}
+
+static gq_status load_kernel(gq_backend_state *s)
+{
+  static const char *const names[] = {"", "gq_resident_thread", "gq_resident_warp", "gq_resident_block"};
+  const gq_cuda_driver *d = s->d;
+  const uint32_t scope = s->c->scope, slots = scope == GQ_SCOPE_THREAD ? 32 : 1;
+  const uint32_t of_warp = slots * (s->queue.stage_in + s->queue.stage_out);
+  int most_shared = 0, resident = 0, sms = 0;
+  uint32_t warps = WARPS;
+  gq_cuda_result error = d->cuModuleLoadData(&s->module, gq_cuda_fatbin);
+
+  if (error)
+    return cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built this "
+                                                "library may not read them)");
+  error = d->cuModuleGetFunction(&s->kernel, s->module, names[scope]);
+  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, names[scope]);
+  d->cuDeviceGetAttribute(&most_shared, ATTRIBUTE_SHARED_OPTIN, s->c->device);
+  d->cuDeviceGetAttribute(&sms, GQ_CUDA_ATTRIBUTE_MULTIPROCESSOR_COUNT, s->c->device);
+  while (warps > 1 && warps * of_warp + 1024 > (uint32_t)most_shared) warps--;
+  if (scope == GQ_SCOPE_BLOCK) warps = WARPS;
+  s->threads = warps * 32;
+  s->shared_bytes = scope == GQ_SCOPE_BLOCK ? of_warp : warps * of_warp;
+  error = d->cuFuncSetAttribute(s->kernel, GQ_CUDA_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)s->shared_bytes);
+  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "shared memory for the resident kernel");
+  error = d->cuOccupancyMaxActiveBlocksPerMultiprocessor(&resident, s->kernel, (int)s->threads, s->shared_bytes);
+  if (error || resident < 1) return cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel fits no multiprocessor");
+  s->sms = (uint32_t)sms;
+  s->blocks = s->c->sms ? s->c->sms : (uint32_t)sms / 2 < MOST_SMS ? (uint32_t)sms / 2 : MOST_SMS;
+  if (s->blocks < 2) s->blocks = 2;
+  if (s->blocks > (uint32_t)(sms * resident))
+    return gq_fail(GQ_INVALID, "sms: %u is more than the %d multiprocessors of the GPU", s->blocks, sms);
+  return GQ_OK;
+}
+
+/* Decide which block does what, and how the resident ring is sized. */
+static void choose_roles(gq_backend_state *s)
+{
+  gq_dev_queue *q = &s->queue;
+  const uint32_t warps = s->threads / 32;
+  uint32_t ingress, chunks;
+
+  q->lane_count = s->c->lane_count;
+  q->ingress_blocks = s->blocks / 3 ? s->blocks / 3 : 1;
+  ingress = q->ingress_blocks * warps - 1;
+  if (ingress == 0) { /* blocks of one warp: one for control is not enough */
+    q->ingress_blocks = 2;
+    if (s->blocks < 3) s->blocks = 3;
+    ingress = 1;
+  }
+  q->units_log2 = (uint32_t)__builtin_ctz(q->limits.units);
+  chunks = (1u << (q->limits.ring_log2 + q->units_log2)) / (GQ_WINDOWS * 32);
+  q->warps_per_lane = ingress / q->lane_count ? ingress / q->lane_count : 1;
+  if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
+  q->ring_slack = ingress * 32;
+  q->ring_log2 = 13;
+  while ((1u << q->ring_log2) < 4 * q->ring_slack) q->ring_log2++;
+  q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
+  q->park_ns = (uint64_t)s->c->park_us * 1000;
+  q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
+  q->is_short = s->c->handler->is_short && s->c->scope == GQ_SCOPE_THREAD;
+}
+
+static uint64_t carve(uint64_t *at, uint64_t bytes)
+{
+  const uint64_t here = (*at + 255) / 256 * 256;
+
+  *at = here + bytes;
+  return here;
+}
+
+/* Lay device memory out from `base`; with base 0 only its size is found. */
+static uint64_t lay_out(gq_backend_state *s, uint64_t base, gq_dev_lane *lanes)
+{
+  gq_dev_queue *q = &s->queue;
+  const uint64_t entries = 1ull << q->ring_log2, cells = 1ull << q->limits.ring_log2;
+  uint64_t at = base;
+
+  q->shared = carve(&at, sizeof(gq_dev_shared));
+  q->lanes = carve(&at, q->lane_count * sizeof(gq_dev_lane));
+  q->ring_cells = carve(&at, entries * q->limits.units * sizeof(gq_unit));
+  q->ring_origins = carve(&at, entries * sizeof(gq_unit));
+  q->ring_free = carve(&at, entries * sizeof(gq_a32));
+  q->cursors = carve(&at, (uint64_t)q->lane_count * q->warps_per_lane * sizeof(gq_cursor));
+  q->busy = carve(&at, q->servers * sizeof(gq_busy));
+  for (uint32_t i = 0; i < q->lane_count; i++) {
+    lanes[i].keys = carve(&at, cells * sizeof(gq_a64));
+    lanes[i].ended = carve(&at, 128);
+    lanes[i].front = carve(&at, 128);
+  }
+  for (uint32_t i = 0; i < q->lane_count; i++) lanes[i].mirror = carve(&at, q->limits.arena_bytes);
+  return at - base;
+}
+
+static gq_status register_lane(gq_backend_state *s, gq_lane *lane, gq_dev_lane *to)
+{
+  const gq_cuda_driver *d = s->d;
+  const gq_lane_head *h = lane->head;
+  gq_cuda_address base;
+  gq_cuda_result error = d->cuMemHostRegister(lane->head, h->total_bytes,
+                                              GQ_CUDA_MEMHOSTREGISTER_PORTABLE | GQ_CUDA_MEMHOSTREGISTER_DEVICEMAP);
+
+  if (error) return cuda_failed(d, GQ_NO_MEMORY, error, "registering a lane's memory with the driver");
+  s->registered++;
+  error = d->cuMemHostGetDevicePointer(&base, lane->head, 0);
+  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "cuMemHostGetDevicePointer");
+  to->submissions = base + h->submissions;
+  to->completions = base + h->completions;
+  to->order = base + h->endings;
+  to->stamps = base + h->start_stamps;
+  to->parked = base + offsetof(gq_lane_head, parked);
+  to->arena = base + h->arena;
+  return GQ_OK;
+}
+
+/* Device memory, all zero but for the table of lanes. The keys' words are numbered from 0, as positions are. */
+static gq_status prepare_memory(gq_backend_state *s)
+{
+  const gq_cuda_driver *d = s->d;
+  gq_dev_lane *lanes = calloc(s->queue.lane_count, sizeof *lanes);
+  gq_cuda_address control = 0;
+  gq_cuda_result error;
+  gq_status status = GQ_OK;
+
+  if (!lanes) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", s->queue.lane_count);
+  error = d->cuMemHostAlloc((void **)&s->control, sizeof *s->control,
+                            GQ_CUDA_MEMHOSTALLOC_PORTABLE | GQ_CUDA_MEMHOSTALLOC_DEVICEMAP);
+  if (!error) {
+    memset(s->control, 0, sizeof *s->control);
+    error = d->cuMemHostGetDevicePointer(&control, s->control, 0);
+  }
+  if (error) status = cuda_failed(d, GQ_NO_MEMORY, error, "a page of mapped host memory");
+  s->queue.control = control;
+  for (uint32_t i = 0; i < s->queue.lane_count && status == GQ_OK; i++)
+    status = register_lane(s, &s->c->lanes[i], &lanes[i]);
+  if (status != GQ_OK) goto free_lanes;
+  s->memory_bytes = lay_out(s, 0, lanes) + 256;
+  error = d->cuMemAlloc(&s->memory, s->memory_bytes);
+  if (error) {
+    char what[128];
+
+    snprintf(what, sizeof what, "%llu bytes of device memory (options arena_bytes, lanes, capacity)",
+             (unsigned long long)s->memory_bytes);
+    status = cuda_failed(d, GQ_NO_MEMORY, error, what);
+    goto free_lanes;
+  }
+  lay_out(s, s->memory, lanes);
+  error = d->cuMemsetD8Async(s->memory, 0, s->memory_bytes - (uint64_t)s->queue.lane_count * s->queue.limits.arena_bytes,
+                             s->stream);
+  if (!error) error = d->cuMemcpyHtoDAsync(s->queue.lanes, lanes, s->queue.lane_count * sizeof *lanes, s->stream);
+  if (!error) error = d->cuStreamSynchronize(s->stream);
+  if (error) status = cuda_failed(d, GQ_NO_BACKEND, error, "preparing device memory");
+free_lanes:
+  free(lanes);
+  return status;
+}
+
+/* ------------------------------------------------------------------------------------------------ the kernel */
+
+static void set_parked(const gq_consumption *c, uint32_t parked)
+{
+  for (uint32_t i = 0; i < c->lane_count; i++)
+    gq_st32(&c->lanes[i].head->parked, parked, GQ_RELEASE, GQ_SYS);
+}
+
+/* Launch the kernel; the caller holds `launching`, or is alone, and has entered the context. */
+static gq_status launch(gq_backend_state *s)
+{
+  void *parameters[] = {&s->queue};
+  gq_cuda_result error;
+
+  s->queue.epoch++;
+  set_parked(s->c, 0); /* before the launch: a message enqueued from here on will be looked for */
+  error = s->d->cuLaunchCooperativeKernel(s->kernel, s->blocks, 1, 1, s->threads, 1, 1, s->shared_bytes, s->stream,
+                                          parameters);
+  if (error == GQ_CUDA_SUCCESS) return GQ_OK;
+  __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
+  return cuda_failed(s->d, GQ_DEVICE_LOST, error,
+                     error == GQ_CUDA_COOPERATIVE_LAUNCH_TOO_LARGE
+                       ? "launching the resident kernel: its blocks do not all fit the GPU at once (option sms)"
+                       : "launching the resident kernel");
+}
+
+static gq_status await_hello(gq_backend_state *s)
+{
+  const uint64_t begin = gq_now();
+
+  while (gq_ld32(&s->control->hello, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch) {
+    const gq_cuda_result error = s->d->cuStreamQuery(s->stream);
+
+    if (error != GQ_CUDA_SUCCESS && error != GQ_CUDA_NOT_READY)
+      return cuda_failed(s->d, GQ_NO_BACKEND, error, "the resident kernel did not start");
+    if (gq_now() - begin > HELLO_NS)
+      return gq_fail(GQ_NO_BACKEND, "the resident kernel has not said hello for %llu s: is the GPU busy with other "
+                                    "kernels, or are fewer than %u multiprocessors free (option sms)?",
+                     HELLO_NS / 1000000000ull, s->blocks);
+  }
+  return GQ_OK;
+}
+
+/* The device's clock runs from some other zero; client and statistics use the host's. */
+static void set_clock_offset(gq_backend_state *s)
+{
+  const uint64_t offset = gq_now() - gq_ld64(&s->control->clock, GQ_RELAXED, GQ_SYS);
+
+  for (uint32_t i = 0; i < s->c->lane_count; i++)
+    gq_st64(&s->c->lanes[i].head->clock_offset, offset, GQ_RELAXED, GQ_SYS);
+}
+
+static bool is_parked(const gq_consumption *c)
+{
+  return gq_ld32(&c->lanes[0].head->parked, GQ_ACQUIRE, GQ_SYS) != 0;
+}
+
+static gq_status gone(gq_backend_state *s, gq_cuda_result error)
+{
+  __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
+  return cuda_failed(s->d, GQ_DEVICE_LOST, error, "the resident kernel ended with an error; this process cannot use "
+                                                  "the GPU again");
+}
+
+/* A message was enqueued while the lanes said parked. The kernel is leaving, or has left, or has seen the message at
+ * its last look and stays. */
+static gq_status cuda_kick(gq_backend_state *s)
+{
+  const uint64_t begin = gq_now();
+  gq_status status = GQ_OK;
+
+  pthread_mutex_lock(&s->launching);
+  if (!enter(s)) {
+    pthread_mutex_unlock(&s->launching);
+    return gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
+  }
+  while (is_parked(s->c)) {
+    const gq_cuda_result error = s->d->cuStreamQuery(s->stream);
+
+    if (error == GQ_CUDA_SUCCESS) {
+      s->parks++;
+      s->relaunches++;
+      status = launch(s);
+      break;
+    }
+    if (error != GQ_CUDA_NOT_READY) {
+      status = gone(s, error);
+      break;
+    }
+    if (gq_now() - begin > STOP_NS) {
+      status = gq_fail(GQ_DEVICE_LOST, "the resident kernel parked and did not end");
+      __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
+      break;
+    }
+    gq_pause();
+  }
+  leave(s);
+  pthread_mutex_unlock(&s->launching);
+  return status;
+}
+
+static gq_status cuda_health(gq_backend_state *s)
+{
+  gq_cuda_result error;
+  gq_status status = GQ_OK;
+
+  if (gq_ld32(&s->control->stalled, GQ_ACQUIRE, GQ_SYS))
+    return gq_fail(GQ_DEVICE_LOST, "the handler has been running on message %#llx for more than stall_ms, %u ms",
+                   (unsigned long long)gq_ld64(&s->control->stalled_id, GQ_RELAXED, GQ_SYS), s->c->stall_ms);
+  if (pthread_mutex_trylock(&s->launching) != 0) return GQ_OK; /* somebody is launching */
+  if (__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE)) {
+    status = gq_fail(GQ_DEVICE_LOST, "the resident kernel is gone; this process cannot use the GPU again");
+  } else if (enter(s)) {
+    const bool was_parked = is_parked(s->c);
+
+    error = s->d->cuStreamQuery(s->stream);
+    leave(s);
+    if (error != GQ_CUDA_SUCCESS && error != GQ_CUDA_NOT_READY) status = gone(s, error);
+    else if (error == GQ_CUDA_SUCCESS && !was_parked && !is_parked(s->c))
+      status = gq_fail(GQ_DEVICE_LOST, "the resident kernel left without being asked to");
+  }
+  pthread_mutex_unlock(&s->launching);
+  return status;
+}
+
+/* The counters are in device memory; the kernel copies them out when asked, and before it leaves. */
+static void cuda_count(gq_backend_state *s, gq_consumed *counters)
+{
+  const uint64_t begin = gq_now();
+  const gq_dev_counters *from = &s->control->counters;
+  uint32_t ask;
+
+  pthread_mutex_lock(&s->launching);
+  ask = gq_add32(&s->control->ask, 1, GQ_ACQ_REL) + 1;
+  while (gq_ld32(&s->control->answered, GQ_ACQUIRE, GQ_SYS) != ask &&
+         gq_ld32(&s->control->left, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch && gq_now() - begin < ANSWER_NS)
+    gq_pause();
+  counters->taken = gq_ld64(&from->taken, GQ_RELAXED, GQ_SYS);
+  counters->finished = gq_ld64(&from->finished, GQ_RELAXED, GQ_SYS);
+  counters->completed = gq_ld64(&from->completed, GQ_RELAXED, GQ_SYS);
+  counters->failed = gq_ld64(&from->failed, GQ_RELAXED, GQ_SYS);
+  counters->cancelled = gq_ld64(&from->cancelled, GQ_RELAXED, GQ_SYS);
+  counters->retried = gq_ld64(&from->retried, GQ_RELAXED, GQ_SYS);
+  counters->parks = s->parks + (is_parked(s->c) ? 1 : 0);
+  counters->relaunches = s->relaunches;
+  counters->device_bytes = s->memory_bytes;
+  pthread_mutex_unlock(&s->launching);
+}
+
+/* ------------------------------------------------------------------------------------------- start and stop */
+
+/* Undo everything; the kernel is not running. The context is current. */
+static void tear_down(gq_backend_state *s)
+{
+  const gq_cuda_driver *d = s->d;
+
+  while (s->registered > 0) d->cuMemHostUnregister(s->c->lanes[--s->registered].head);
+  if (s->memory) d->cuMemFree(s->memory);
+  if (s->control) d->cuMemFreeHost(s->control);
+  if (s->module) d->cuModuleUnload(s->module);
+  if (s->stream) d->cuStreamDestroy(s->stream);
+  if (s->context) d->cuCtxDestroy(s->context); /* also pops it */
+  pthread_mutex_destroy(&s->launching);
+  free(s);
+}
+
+static gq_status cuda_start(gq_backend_state **out, const gq_consumption *c, char *text, size_t size)
+{
+  gq_backend_state *s = calloc(1, sizeof *s);
+  gq_device_info info;
+  gq_status status;
+
+  if (!s) return gq_fail(GQ_NO_MEMORY, "no memory for the CUDA backend");
+  s->c = c;
+  s->queue.limits = c->limits;
+  pthread_mutex_init(&s->launching, NULL);
+  choose_stage(&s->queue);
+  status = gq_cuda_driver_load(&s->d);
+  if (status == GQ_OK) status = open_context(s);
+  if (status == GQ_OK) status = load_kernel(s);
+  if (status == GQ_OK) {
+    choose_roles(s);
+    status = prepare_memory(s);
+  }
+  if (status == GQ_OK) status = launch(s);
+  if (status == GQ_OK) {
+    status = await_hello(s);
+    if (status != GQ_OK) { /* it may yet start: its memory must stay */
+      gq_st32(&s->control->stop, 1, GQ_RELEASE, GQ_SYS);
+      leave(s);
+      return status;
+    }
+  }
+  if (status != GQ_OK) {
+    if (s->context) tear_down(s);
+    else free(s);
+    return status;
+  }
+  set_clock_offset(s);
+  leave(s);
+  info.size = sizeof info;
+  gq_get_device_info(c->device, &info);
+  snprintf(text, size, "cuda: %s, sm_%d%d, %u of %u SMs%s%s", info.name, info.capability_major, info.capability_minor,
+           s->blocks, s->sms, info.reason[0] ? "; warning: " : "", info.reason);
+  *out = s;
+  return GQ_OK;
+}
+
+static gq_status cuda_stop(gq_backend_state *s)
+{
+  const struct timespec nap = {0, 20000};
+  const uint64_t begin = gq_now();
+  gq_cuda_result error;
+
+  gq_st32(&s->control->stop, 1, GQ_RELEASE, GQ_SYS);
+  if (!enter(s)) return gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
+  while ((error = s->d->cuStreamQuery(s->stream)) == GQ_CUDA_NOT_READY && gq_now() - begin < STOP_NS)
+    nanosleep(&nap, NULL);
+  if (error == GQ_CUDA_NOT_READY) {
+    leave(s);
+    return gq_fail(GQ_DEVICE_LOST, "a handler is still running on the GPU; it ends with the process, and the queue's "
+                                   "memory is left behind");
+  }
+  tear_down(s); /* after an error too: nothing runs any more, whatever the calls return */
+  return error ? gq_fail(GQ_DEVICE_LOST, "the resident kernel had ended with an error; this process cannot use the GPU "
+                                         "again") : GQ_OK;
+}
+
+const gq_backend_ops gq_cuda_backend = {cuda_check, cuda_start, cuda_kick, cuda_health, cuda_count, cuda_stop};

@@ -26,6 +26,7 @@ typedef struct gq_lane_head {
   GQ_LINE gq_a32 parked;    /* consumer: 1 if nobody looks at this lane until the owner is kicked */
   GQ_LINE gq_a32 sleepers;  /* client: threads asleep on `woken` */
   gq_a32 woken;             /* consumer: counted up, with a futex wake, when something completes (CPU backend only) */
+  gq_a64 clock_offset;      /* owner: what to add to the consumer's stamps for CLOCK_MONOTONIC */
   gq_a32 watched;           /* client: 1 if the thread behind gq_event_fd() sleeps until something is enqueued */
 } gq_lane_head;
 

@@ -40,14 +40,21 @@ static void record(gq_histogram *h, uint64_t from, uint64_t to)
 
 void gq_record_stages(gq_core *core, const gq_lane *lane, uint64_t position)
 {
-  uint64_t at, enqueued, start, end, now;
+  uint64_t at, enqueued, start, end, now, offset;
 
   if (position % GQ_SAMPLE) return;
   at = (position & lane->ring_mask) / GQ_SAMPLE;
   enqueued = gq_ld64(&lane->enqueue_stamps[at], GQ_RELAXED, GQ_SYS);
-  start = gq_ld64(&lane->start_stamps[at].start, GQ_RELAXED, GQ_SYS);
-  end = gq_ld64(&lane->start_stamps[at].end, GQ_RELAXED, GQ_SYS);
+  offset = gq_ld64(&lane->head->clock_offset, GQ_RELAXED, GQ_SYS);
+  start = gq_ld64(&lane->start_stamps[at].start, GQ_RELAXED, GQ_SYS) + offset;
+  end = gq_ld64(&lane->start_stamps[at].end, GQ_RELAXED, GQ_SYS) + offset;
   now = gq_now();
+  /* Stamps are not ordered with the completion on the bus. One of an earlier lap, or of a message that never ran, is
+   * told by its time. */
+  if (start + 1000000u < enqueued || end < start || end > now + 1000000u) {
+    record(&core->stages[GQ_STAGE_TOTAL], enqueued, now);
+    return;
+  }
   record(&core->stages[GQ_STAGE_WAIT], enqueued, start);
   record(&core->stages[GQ_STAGE_HANDLER], start, end);
   record(&core->stages[GQ_STAGE_DELIVER], end, now);

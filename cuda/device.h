@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the host half of the CUDA backend (lib/cuda.c) and the resident kernel share: memory, not code. Addresses are
+ * pointers to the device and plain 64-bit numbers to the host. */
+#ifndef GQ_DEVICE_H
+#define GQ_DEVICE_H
+#include "ring.h"
+
+#if defined(__CUDACC__)
+#define GQ_AT(type) type *
+#else
+#define GQ_AT(type) uint64_t
+#endif
+#define GQ_LINE128 __attribute__((aligned(128)))
+
+/* Ingress warps fetch chunks of this many windows; a window is 32 units, one a thread. */
+#define GQ_WINDOWS 4u
+
+/** How far ingress has come with a lane, in device memory. Highest chunk with a message in it plus one, and the highest
+ * that is worth polling because messages have been coming in bulk. */
+typedef struct gq_front {
+  gq_a64 seen, eager;
+} __attribute__((aligned(16))) gq_front;
+
+/** Where an ingress warp stands in a lane; kept here while the kernel is parked. */
+typedef struct gq_cursor {
+  uint64_t chunk;
+  uint32_t got;      /* cells of the chunk that have been taken, a bit each */
+  uint32_t spare;
+} gq_cursor;
+
+/** A lane as the device sees it. */
+typedef struct gq_dev_lane {
+  GQ_AT(const gq_unit) submissions;  /* host memory */
+  GQ_AT(gq_unit) completions;        /* host memory */
+  GQ_AT(gq_a64) order;               /* host memory */
+  GQ_AT(gq_a64) stamps;              /* host memory: start and end of each sampled message */
+  GQ_AT(gq_a32) parked;              /* host memory */
+  GQ_AT(uint8_t) arena;              /* host memory */
+  GQ_AT(uint8_t) mirror;             /* device memory: slots are worked on here, at the arena's offsets */
+  GQ_AT(gq_a64) keys;                /* device memory: see gq_key_start() */
+  GQ_AT(gq_a64) ended;               /* device memory: entries of the completion order given out */
+  GQ_AT(gq_front) front;             /* device memory */
+} gq_dev_lane;
+
+/** Counters of the consumer; device memory, copied to the control page when asked. */
+typedef struct gq_dev_counters {
+  gq_a64 taken, finished, completed, failed, cancelled, retried;
+} gq_dev_counters;
+
+/** What all warps of the kernel share; device memory. */
+typedef struct gq_dev_shared {
+  GQ_LINE128 gq_ring_counts ring;
+  GQ_LINE128 gq_a32 phase;   /* epoch * 4 + a gq_phase; of another epoch: GQ_RUN */
+  GQ_LINE128 gq_a32 arrived; /* ingress warps that have done what the phase asks */
+  gq_a32 found;              /* GQ_LOOK: some warp found a message */
+  GQ_LINE128 gq_dev_counters counters;
+} gq_dev_shared;
+
+enum gq_phase {
+  GQ_RUN = 0,
+  GQ_QUIET = 1, /* ingress: save the cursors, fetch no more */
+  GQ_LOOK = 2,  /* ingress: the lanes say parked; look at them once more */
+  GQ_LEAVE = 3  /* everybody: leave the kernel */
+};
+
+/** The page through which host and kernel talk; host memory that the device reads and writes. A line a writer. */
+typedef struct gq_control {
+  GQ_LINE128 gq_a32 stop;      /* host: leave as soon as you can */
+  gq_a32 ask;                  /* host: counted up to ask for counters */
+  uint32_t pad[2];
+  GQ_LINE128 gq_a32 hello;     /* device: the epoch that runs */
+  gq_a32 left;                 /* device: the epoch that has ended */
+  gq_a32 answered;             /* device: the `ask` that `counters` answers */
+  gq_a32 stalled;              /* device: 1 if a handler has run for longer than stall_ns */
+  gq_a64 stalled_id, stalled_ns;
+  gq_a64 clock;                /* device: its clock when it said hello */
+  gq_a64 heartbeat;            /* device: its clock, about once a ms */
+  GQ_LINE128 gq_dev_counters counters; /* device */
+} gq_control;
+
+/** What a warp (thread and warp scope) or block runs: since when (0: nothing) and the message's id. */
+typedef struct gq_busy {
+  gq_a64 since, id;
+} gq_busy;
+
+/** The kernel's parameter. */
+typedef struct gq_dev_queue {
+  gq_limits limits;
+  GQ_AT(const gq_dev_lane) lanes;
+  GQ_AT(gq_dev_shared) shared;
+  GQ_AT(gq_control) control;
+  GQ_AT(gq_unit) ring_cells;
+  GQ_AT(gq_unit) ring_origins;   /* {lane, position low, position high, tag} */
+  GQ_AT(gq_a32) ring_free;
+  GQ_AT(gq_cursor) cursors;      /* by lane, then by warp of the lane */
+  GQ_AT(gq_busy) busy;
+  uint64_t park_ns, stall_ns;
+  uint32_t lane_count, ring_log2, ring_slack;
+  uint32_t units_log2;           /* units in a cell */
+  uint32_t ingress_blocks;       /* blocks 0 to this - 1 fetch, the others work; warp 0 of block 0 controls */
+  uint32_t warps_per_lane;
+  uint32_t is_short;             /* the handler may be run by ingress */
+  uint32_t epoch;
+  uint32_t stage_in, stage_out;  /* bytes of shared memory a staged message and its reply take */
+  uint32_t servers;              /* entries of busy */
+} gq_dev_queue;
+
+/** Bytes of shared memory for one staged message: head and lane; payload; extension and position. */
+GQ_CONSUMER uint32_t gq_stage_payload_bytes(uint32_t units) { return (units * 12u - 12u + 15u) / 16u * 16u; }
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ingress: warps that fetch cells from the lanes, over PCIe, and put them into the resident ring in device memory. A
+ * read takes 1.3 us whatever its size, so what counts is how many are under way: one window when nothing is going on,
+ * which keeps the line quick for a single message, and every window of every warp when messages come in bulk. */
+#ifndef GQ_INGRESS_CUH
+#define GQ_INGRESS_CUH
+#include "cuda/serve.cuh"
+
+#define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
+#define GQ_IDLE_POLLS 128u  /* fruitless looks after which a warp ahead of the traffic stops polling */
+
+/* What a warp knows of its place in a lane. */
+struct gq_gate {
+  uint64_t seen, eager;     /* last known values of the lane's front */
+  uint32_t idle;            /* fruitless looks since something changed */
+  bool burst;               /* the last look found a whole window: look at all of them */
+};
+
+/* Cells found by one look at a chunk. */
+struct gq_catch {
+  gq_unit unit[GQ_WINDOWS];
+  uint32_t ready[GQ_WINDOWS]; /* header threads whose cell is complete and new */
+  uint32_t flags;             /* of this thread's cell in each window, 8 bits a window */
+  uint32_t total;
+  bool heavy;                 /* some of them have slots */
+};
+
+__device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
+{
+  asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
+}
+
+/* May this warp look at its chunk now, or would it only get in the way? */
+__device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk, gq_gate *gate)
+{
+  if (chunk <= gate->seen) return true;
+  const gq_unit u = gq_unit_ld_gpu((const gq_unit *)l.front);
+  const uint64_t seen = u.w[0] | (uint64_t)u.w[1] << 32, eager = u.w[2] | (uint64_t)u.w[3] << 32;
+
+  if (eager != gate->eager) gate->idle = 0;
+  gate->seen = seen;
+  gate->eager = eager;
+  return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
+}
+
+/* Look at a chunk: at its first incomplete window, or in a burst at all that are not complete. */
+__device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
+                                        bool burst, gq_catch *c)
+{
+  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, cells = 32u >> q.units_log2;
+  const uint32_t h = t & ~(units - 1), u = t & (units - 1), group = units == 32 ? GQ_ALL : (1u << units) - 1;
+  const uint32_t unit_log2 = q.limits.ring_log2 + q.units_log2;
+  const uint64_t unit_mask = (1ull << unit_log2) - 1, base = cursor.chunk * GQ_WINDOWS * 32;
+  const uint32_t whole = cells == 32 ? GQ_ALL : (1u << cells) - 1;
+  const uint32_t words = gq_cell_words(units, 16), tag = (uint32_t)(base >> unit_log2) + 1u; /* a chunk has one lap */
+  uint32_t polled = 0;
+
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
+    const bool open = (cursor.got >> (d * cells) & whole) != whole;
+
+    if (open && (burst || polled == 0)) {
+      polled |= 1u << d;
+      c->unit[d] = gq_unit_ld_sys(l.submissions + ((base + d * 32 + t) & unit_mask));
+    }
+  }
+  c->total = 0;
+  c->flags = 0;
+  c->heavy = false;
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
+    c->ready[d] = 0;
+    if (!(polled >> d & 1)) continue;
+    const bool ok = c->unit[d].w[3] == tag;
+    const uint32_t size = __shfl_sync(GQ_ALL, c->unit[d].w[0], h), flags = __shfl_sync(GQ_ALL, c->unit[d].w[1], h);
+    const uint32_t room = __shfl_sync(GQ_ALL, c->unit[d].w[2], (h + 1) & 31);
+    const bool head_ok = __shfl_sync(GQ_ALL, ok, h);
+    const uint32_t there = __ballot_sync(GQ_ALL, head_ok && (ok || u >= gq_needed_units(size, flags, words)));
+    const bool is_new = !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1);
+    const bool ready = is_new && (there >> h & group) == group;
+
+    c->flags |= (flags & 0xff) << (d * 8);
+    c->ready[d] = __ballot_sync(GQ_ALL, ready && u == 0);
+    c->total += __popc(c->ready[d]);
+    c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || ((flags & GQ_CELL_EXT) && room)));
+  }
+}
+
+/* The place of this thread's cell of window d among all that were found. */
+__device__ __forceinline__ uint32_t gq_rank_in_catch(const gq_catch &c, uint32_t d, uint32_t h)
+{
+  uint32_t rank = __popc(c.ready[d] & ((1u << h) - 1));
+
+#pragma unroll
+  for (uint32_t e = 0; e < GQ_WINDOWS; e++)
+    if (e < d) rank += __popc(c.ready[e]);
+  return rank;
+}
+
+/* Run what was found here and now. */
+__device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
+                                             uint64_t chunk, const gq_catch &c)
+{
+  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = t & ~(units - 1), u = t & (units - 1);
+
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
+    if (!(c.ready[d] >> h & 1)) continue;
+    const uint32_t i = gq_rank_in_catch(c, d, h);
+
+    stage.put_unit(i, u, c.unit[d], c.flags >> (d * 8) & 0xff);
+    if (u == 0) stage.set_origin(i, lane, ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2);
+  }
+  gq_serve_threads(q, stage, c.total);
+}
+
+/* Put what was found into the resident ring. */
+__device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t lane, uint64_t chunk, const gq_catch &c)
+{
+  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = t & ~(units - 1), u = t & (units - 1);
+  const uint32_t mask = (1u << q.ring_log2) - 1;
+  uint32_t first = 0;
+
+  if (t == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
+  first = __shfl_sync(GQ_ALL, first, 0);
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
+    if (!(c.ready[d] >> h & 1)) continue;
+    const uint32_t entry = first + gq_rank_in_catch(c, d, h), i = entry & mask, tag = gq_tag(entry, q.ring_log2);
+    gq_unit unit = c.unit[d];
+
+    while (!gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2)) continue; /* its reader is copying it out */
+    unit.w[3] = tag;
+    gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
+    if (u == 0) {
+      const uint64_t position = ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2;
+
+      unit.w[0] = lane, unit.w[1] = (uint32_t)position, unit.w[2] = (uint32_t)(position >> 32);
+      gq_unit_st_gpu(&q.ring_origins[i], unit);
+    }
+  }
+  __syncwarp();
+}
+
+/* One look at a lane. \return how many messages were taken. */
+__device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
+                                             gq_cursor *cursor, gq_gate *gate)
+{
+  const gq_dev_lane &l = q.lanes[lane];
+  const uint32_t cells = 32u >> q.units_log2, all = cells * GQ_WINDOWS;
+  const uint64_t chunk = cursor->chunk;
+  gq_catch c;
+
+  if (!gq_may_poll(l, chunk, gate)) {
+    __nanosleep(100);
+    return 0;
+  }
+  gq_look(q, l, *cursor, gate->burst, &c);
+  gate->burst = c.total >= cells;
+  if (c.total == 0) {
+    gate->idle++;
+    return 0;
+  }
+  const bool direct = q.is_short && c.total <= GQ_DIRECT && !c.heavy;
+
+  if (!direct && gq_ring_room(&q.shared->ring, 1u << q.ring_log2, q.ring_slack) < c.total) {
+    __nanosleep(500); /* the workers are busy: leave it in the lane */
+    return 0;
+  }
+  if (gq_lane_id() == 0) {
+    gq_add64(&q.shared->counters.taken, (uint64_t)c.total, GQ_RELAXED);
+    if (cursor->got == 0) gq_raise(&l.front->seen, chunk + 1);
+    if (gate->burst) gq_raise(&l.front->eager, chunk + q.warps_per_lane);
+  }
+  gate->idle = 0;
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++)
+    for (uint32_t left = c.ready[d]; left; left &= left - 1)
+      cursor->got |= 1u << (d * cells + ((__ffs(left) - 1) >> q.units_log2));
+  if (cursor->got == (all == 32 ? GQ_ALL : (1u << all) - 1)) {
+    cursor->chunk += q.warps_per_lane;
+    cursor->got = 0;
+  }
+  if (direct) gq_run_catch(q, stage, lane, chunk, c);
+  else gq_push_catch(q, lane, chunk, c);
+  return c.total;
+}
+
+/* Is there a complete cell that has not been taken? The last look before the kernel leaves. */
+__device__ __forceinline__ bool gq_anything_new(const gq_dev_queue &q, uint32_t lane, const gq_cursor &cursor)
+{
+  gq_catch c;
+
+  gq_look(q, q.lanes[lane], cursor, true, &c);
+  return c.total != 0;
+}
+
+__device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
+{
+  const uint32_t word = gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU);
+
+  return word >> 2 == (q.epoch & 0x3fffffffu) ? word & 3u : (uint32_t)GQ_RUN;
+}
+
+/* Lanes are dealt out to ingress warps: with more warps than lanes, warp w takes every warps_per_lane-th chunk of lane
+ * w mod lanes; with more lanes than warps, it takes turns at lanes w, w + warps, and so on. */
+__device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_t w, uint32_t warps)
+{
+  const uint32_t place = w / q.lane_count; /* among the warps of the lane */
+  const bool several = q.lane_count > warps, idle = !several && place >= q.warps_per_lane;
+  const uint32_t own = several ? w : w % q.lane_count;
+  uint32_t lane = own, done_phase = GQ_RUN;
+  gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
+  gq_cursor cursor = {0, 0, 0};
+  gq_gate gate = {0, 0, 0, false};
+
+  if (!idle) cursor = *kept;
+  for (;;) {
+    const uint32_t phase = __shfl_sync(GQ_ALL, gq_phase_now(q), 0);
+
+    if (phase == GQ_LEAVE) break;
+    if (phase != GQ_RUN) {
+      if (phase != done_phase) {
+        bool found = false;
+
+        if (phase == GQ_LOOK && !idle)
+          for (uint32_t i = own; i < q.lane_count && !found; i += several ? warps : q.lane_count) {
+            found = gq_anything_new(q, i, several && i != lane ? q.cursors[i] : cursor);
+          }
+        if (gq_lane_id() == 0) {
+          if (found) gq_st32(&q.shared->found, 1u, GQ_RELAXED, GQ_GPU);
+          gq_add32(&q.shared->arrived, 1u, GQ_ACQ_REL); /* [P2] release: everything taken has been counted */
+        }
+        done_phase = phase;
+      }
+      __nanosleep(200);
+      continue;
+    }
+    done_phase = GQ_RUN;
+    if (idle) {
+      __nanosleep(2000);
+      continue;
+    }
+    gq_visit(q, stage, lane, &cursor, &gate);
+    if (several) { /* take turns */
+      *kept = cursor;
+      __syncwarp();
+      lane = lane + warps < q.lane_count ? lane + warps : own;
+      kept = q.cursors + lane;
+      cursor = *kept;
+      gate.seen = gate.eager = ~0ull; /* alone with its lanes: always look */
+    }
+  }
+  if (!idle) *kept = cursor;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The resident kernel: launched once, it drains the queue's lanes until it is told to stop or has been idle for long
+ * enough to park. Blocks 0 to ingress_blocks - 1 fetch messages from the lanes, the others run them; one warp is in
+ * charge. One entry for each scope; the handler is chosen by number. */
+#include "cuda/control.cuh"
+
+extern __shared__ __align__(16) uint8_t gq_shared_memory[];
+
+template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_queue &q)
+{
+  __shared__ volatile uint64_t words[32];
+  const uint32_t warp = threadIdx.x >> 5, warps = blockDim.x >> 5, slots = scope == 1 ? 32 : 1;
+  const uint32_t mine = scope == 3 ? 0 : warp, of_warp = slots * (q.stage_in + q.stage_out);
+  gq_stage stage;
+
+  stage.in = gq_shared_memory + mine * of_warp;
+  stage.out = stage.in + slots * q.stage_in;
+  stage.in_bytes = q.stage_in;
+  stage.out_bytes = q.stage_out;
+  if (blockIdx.x < q.ingress_blocks) {
+    const uint32_t w = blockIdx.x * warps + warp, ingress = q.ingress_blocks * warps - 1;
+
+    if (w == 0) gq_control_warp(q, ingress);
+    else gq_ingress(q, stage, w - 1, ingress);
+  } else {
+    const uint32_t block = blockIdx.x - q.ingress_blocks, blocks = gridDim.x - q.ingress_blocks;
+
+    if constexpr (scope == 3) gq_work_block(q, stage, block, &words[0]);
+    else gq_work_warp<scope>(q, stage, block * warps + warp, blocks * warps, &words[warp]);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256) gq_resident_thread(const __grid_constant__ gq_dev_queue q)
+{
+  gq_resident<1>(q);
+}
+
+extern "C" __global__ void __launch_bounds__(256) gq_resident_warp(const __grid_constant__ gq_dev_queue q)
+{
+  gq_resident<2>(q);
+}
+
+extern "C" __global__ void __launch_bounds__(256) gq_resident_block(const __grid_constant__ gq_dev_queue q)
+{
+  gq_resident<3>(q);
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a staged message to its completion in host memory: for a warp that runs up to 32 messages, one a thread, and
+ * for a warp or block that runs one together. */
+#ifndef GQ_SERVE_CUH
+#define GQ_SERVE_CUH
+#include "cuda/handlers.cuh"
+#include "cuda/stage.cuh"
+
+#define GQ_ALL 0xffffffffu
+
+__device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
+{
+  for (int i = 16; i > 0; i >>= 1) v += __shfl_xor_sync(GQ_ALL, v, i);
+  return v;
+}
+
+/* How a message came out. */
+struct gq_outcome {
+  uint32_t status, size, attempts, in_slot;
+  int32_t code;
+};
+
+__device__ __forceinline__ uint64_t gq_message_id(uint32_t lane, uint64_t position)
+{
+  return (uint64_t)lane << 52 | (position + 1);
+}
+
+__device__ __forceinline__ void gq_fill_message(gq_msg *msg, gq_reply *reply, const gq_dev_lane &l, const gq_job &job,
+                                                uint32_t lane, uint8_t *payload, uint8_t *out)
+{
+  msg->data = job.has_slot ? l.mirror + job.slot_offset : payload;
+  msg->size = job.size;
+  msg->attempt = 1;
+  msg->id = gq_message_id(lane, job.position);
+  msg->key = job.key;
+  msg->tag = job.tag;
+  reply->data = job.has_result_slot ? l.mirror + job.result_offset : out;
+  reply->capacity = job.room;
+  reply->size = 0;
+}
+
+__device__ __forceinline__ void gq_judge(gq_outcome *o, const gq_job &job, int32_t code, uint32_t size,
+                                         uint32_t attempts, uint32_t inline_room)
+{
+  o->code = code;
+  o->size = size;
+  o->attempts = attempts;
+  o->status = code ? 5u /* GQ_FAILED */ : size > job.room ? 9u /* GQ_RESULT_TOO_LARGE */ : 0u;
+  o->in_slot = o->status == 0 && size > inline_room;
+}
+
+/* The head of the completion. What failed has no inline bytes. */
+__device__ __forceinline__ void gq_outcome_head(uint32_t *head, const gq_outcome &o, const gq_job &job)
+{
+  gq_completion_head(head, o.status == 0 || o.status == 9 ? o.size : 0,
+                     (o.in_slot || o.status ? GQ_CELL_SLOT : 0u) | job.recall, o.status, o.attempts, o.code);
+}
+
+__device__ __forceinline__ void gq_stamp(const gq_dev_lane &l, const gq_limits &limits, uint64_t position,
+                                         uint32_t which, uint64_t ns)
+{
+  if (position % GQ_SAMPLE == 0) {
+    const uint64_t at = (position & ((1ull << limits.ring_log2) - 1)) / GQ_SAMPLE;
+
+    gq_st64(&l.stamps[at * 2 + which], ns, GQ_RELAXED, GQ_SYS);
+  }
+}
+
+/* ------------------------------------------------------------------------------- 32 messages, one a thread */
+
+/* Write the completion cells of all threads in `mask`, whole units by neighbouring threads. */
+__device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
+                                              const uint32_t *head, uint32_t lane, uint64_t position)
+{
+  const uint32_t units = 1u << q.units_log2, t = gq_lane_id();
+  const uint32_t inline_bytes = head[1] & GQ_CELL_SLOT ? 0 : head[0];
+  const uint32_t used = 1 + (inline_bytes + 11) / 12;
+
+  for (uint32_t it = 0; it < units; it++) {
+    const uint32_t index = it * 32 + t, c = index >> q.units_log2, u = index & (units - 1);
+    const uint32_t its_used = __shfl_sync(GQ_ALL, used, c), its_lane = __shfl_sync(GQ_ALL, lane, c);
+    const uint64_t its_position = __shfl_sync(GQ_ALL, position, c);
+    const uint32_t h0 = __shfl_sync(GQ_ALL, head[0], c), h1 = __shfl_sync(GQ_ALL, head[1], c);
+    const uint32_t h2 = __shfl_sync(GQ_ALL, head[2], c);
+
+    if ((mask >> c & 1) && u < its_used) {
+      const gq_dev_lane &l = q.lanes[its_lane];
+      const uint32_t *words = (const uint32_t *)stage.reply(c) + (u - 1) * 3;
+      const uint64_t cell = its_position & ((1ull << q.limits.ring_log2) - 1);
+      gq_unit unit;
+
+      if (u == 0) unit.w[0] = h0, unit.w[1] = h1, unit.w[2] = h2;
+      else unit.w[0] = words[0], unit.w[1] = words[1], unit.w[2] = words[2];
+      unit.w[3] = gq_tag(its_position, q.limits.ring_log2);
+      /* [C1] the tags license the client to read the cell */
+      gq_unit_st_sys(l.completions + (cell << q.units_log2) + u, unit);
+    }
+  }
+}
+
+/* Enter the positions of all threads in `mask` into their lanes' completion order, a lane at a time. */
+__device__ __forceinline__ void gq_post_order(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position)
+{
+  const uint32_t t = gq_lane_id();
+  uint32_t left = mask;
+
+  while (left) {
+    const uint32_t leader = __ffs(left) - 1, its_lane = __shfl_sync(GQ_ALL, lane, leader);
+    const uint32_t same = __ballot_sync(GQ_ALL, (left >> t & 1) && lane == its_lane);
+    const gq_dev_lane &l = q.lanes[its_lane];
+    uint64_t d = 0;
+
+    if (t == leader) d = gq_add64(l.ended, (uint64_t)__popc(same), GQ_RELAXED);
+    d = __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
+    if (same >> t & 1) /* [O1] the tag licenses a poller to look at the completion that it names */
+      gq_st64(&l.order[d & ((1ull << q.limits.ring_log2) - 1)],
+              (uint64_t)(uint32_t)position | (uint64_t)gq_tag(d, q.limits.ring_log2) << 32, GQ_RELAXED, GQ_SYS);
+    left &= ~same;
+  }
+}
+
+__device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_t mask, const gq_outcome &o)
+{
+  const bool mine = mask >> gq_lane_id() & 1;
+  const uint32_t ok = __popc(__ballot_sync(GQ_ALL, mine && o.status == 0));
+  const uint32_t cancelled = __popc(__ballot_sync(GQ_ALL, mine && o.status == 6));
+  const uint32_t retried = gq_warp_sum(mine && o.attempts > 1 ? o.attempts - 1 : 0);
+  gq_dev_counters *c = &q.shared->counters;
+
+  if (gq_lane_id() == 0) {
+    if (ok) gq_add64(&c->completed, (uint64_t)ok, GQ_RELAXED);
+    if (cancelled) gq_add64(&c->cancelled, (uint64_t)cancelled, GQ_RELAXED);
+    if (__popc(mask) - ok - cancelled) gq_add64(&c->failed, (uint64_t)(__popc(mask) - ok - cancelled), GQ_RELAXED);
+    if (retried) gq_add64(&c->retried, (uint64_t)retried, GQ_RELAXED);
+    gq_add64(&c->finished, (uint64_t)__popc(mask), GQ_RELAXED);
+  }
+}
+
+/* Bring the slots of the messages in `mask` into device memory, one after another with the whole warp. */
+__device__ __forceinline__ void gq_fetch_slots(const gq_dev_queue &q, uint32_t mask, const gq_job &job, uint32_t lane)
+{
+  uint32_t left = __ballot_sync(GQ_ALL, (mask >> gq_lane_id() & 1) && job.has_slot && !job.malformed);
+
+  if (!left) return;
+  gq_fence_sys(); /* [S2] acquire: the slot was written before the cell that names it */
+  for (; left; left &= left - 1) {
+    const uint32_t c = __ffs(left) - 1;
+    const gq_dev_lane &l = q.lanes[__shfl_sync(GQ_ALL, lane, c)];
+    const uint64_t at = __shfl_sync(GQ_ALL, job.slot_offset, c);
+
+    gq_move(l.mirror + at, l.arena + at, __shfl_sync(GQ_ALL, job.size, c), gq_lane_id(), 32);
+  }
+  __syncwarp();
+}
+
+/* Put the results of the messages in `mask` where the client finds them: large ones into their slots in host memory,
+ * small ones that were written to a slot into the reply stage. */
+__device__ __forceinline__ void gq_return_slots(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
+                                                const gq_job &job, const gq_outcome &o, uint32_t lane)
+{
+  const bool mine = (mask >> gq_lane_id() & 1) && job.has_result_slot && o.status == 0;
+  uint32_t left = __ballot_sync(GQ_ALL, mine && o.in_slot);
+
+  if (mine && !o.in_slot) {
+    const uint32_t *from = (const uint32_t *)(q.lanes[lane].mirror + job.result_offset);
+    uint32_t *to = (uint32_t *)stage.reply(gq_lane_id());
+
+    for (uint32_t i = 0; i * 4 < o.size; i++) to[i] = from[i];
+  }
+  __syncwarp();
+  if (!left) return;
+  for (; left; left &= left - 1) {
+    const uint32_t c = __ffs(left) - 1;
+    const gq_dev_lane &l = q.lanes[__shfl_sync(GQ_ALL, lane, c)];
+    const uint64_t at = __shfl_sync(GQ_ALL, job.result_offset, c);
+
+    gq_move(l.arena + at, l.mirror + at, __shfl_sync(GQ_ALL, o.size, c), gq_lane_id(), 32);
+  }
+  gq_fence_sys(); /* [C2] release, by every thread that wrote: the slot before the cell that names it */
+  __syncwarp();
+}
+
+/* Run the handler on the messages in `mask`, one a thread. */
+__device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
+                                               const gq_job &job, uint32_t lane, gq_outcome *o)
+{
+  const uint32_t t = gq_lane_id();
+  const gq_context context = {0, 1, 1};
+  const uint32_t inline_room = gq_inline_bytes(q.limits.units, 16, 0);
+  const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled;
+  const bool sampled = __any_sync(GQ_ALL, runs && job.position % GQ_SAMPLE == 0);
+  gq_msg msg;
+  gq_reply reply;
+  int32_t code = 0;
+
+  o->status = job.malformed ? 18u /* GQ_MALFORMED */ : 6u /* GQ_CANCELLED */;
+  o->size = o->attempts = o->in_slot = 0, o->code = 0;
+  gq_fetch_slots(q, mask, job, lane);
+  if (sampled && runs) gq_stamp(q.lanes[lane], q.limits, job.position, 0, gq_clock_ns());
+  if (runs) {
+    gq_fill_message(&msg, &reply, q.lanes[lane], job, lane, stage.payload(t), stage.reply(t));
+    for (;;) {
+      code = gq_dispatch<1>(q.limits.handler, &msg, &reply, &context);
+      if (code == 0 || msg.attempt >= q.limits.attempts) break;
+      msg.attempt++;
+      reply.size = 0;
+    }
+    gq_judge(o, job, code, reply.size, msg.attempt, inline_room);
+  }
+  __syncwarp();
+  if (sampled && runs) gq_stamp(q.lanes[lane], q.limits, job.position, 1, gq_clock_ns());
+  gq_return_slots(q, stage, mask, job, *o, lane);
+}
+
+/* Load the cells of the messages that waited by key for those just finished; they are in their lanes still. */
+__device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
+                                                uint32_t lane, uint64_t position)
+{
+  const uint32_t units = 1u << q.units_log2, t = gq_lane_id();
+
+  for (uint32_t left = mask; left; left &= left - 1) {
+    const uint32_t c = __ffs(left) - 1, its_lane = __shfl_sync(GQ_ALL, lane, c);
+    const uint64_t p = __shfl_sync(GQ_ALL, position, c), cell = p & ((1ull << q.limits.ring_log2) - 1);
+    gq_unit unit = {{0, 0, 0, 0}};
+
+    if (t < units) unit = gq_unit_ld_sys(q.lanes[its_lane].submissions + (cell << q.units_log2) + t);
+    const uint32_t flags = __shfl_sync(GQ_ALL, unit.w[1], 0);
+
+    if (t < units) stage.put_unit(c, t, unit, flags);
+    if (t == 0) stage.set_origin(c, its_lane, p);
+  }
+  __syncwarp();
+}
+
+/* Serve the staged messages 0 to count - 1, one a thread, and then those that waited for them by key. */
+__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count)
+{
+  const uint32_t t = gq_lane_id();
+  uint32_t mask = count == 32 ? GQ_ALL : (1u << count) - 1;
+  bool first = true;
+
+  __syncwarp();
+  while (mask) {
+    const bool mine = mask >> t & 1;
+    const uint32_t lane = mine ? stage.lane(t) : 0;
+    const gq_dev_lane &l = q.lanes[lane];
+    const uint64_t ring_cells = 1ull << q.limits.ring_log2;
+    bool ready = mine;
+    uint64_t next = 0;
+    uint32_t head[3];
+    gq_outcome o;
+    gq_job job;
+
+    gq_job_decode(&job, mine ? stage.position(t) : 0, stage.head(t), stage.ext(t), &q.limits);
+    if (!mine) job.malformed = 1, job.key = 0;
+    if (first && mine && job.dependency && job.dependency <= job.position) {
+      const uint64_t d = job.position - job.dependency;
+
+      ready = gq_key_start(&l.keys[d & (ring_cells - 1)], d, job.position, ring_cells);
+    }
+    mask = __ballot_sync(GQ_ALL, ready);
+    if (!mask) return;
+    gq_run_threads(q, stage, mask, job, lane, &o);
+    gq_count_outcomes(q, mask, o);
+    gq_outcome_head(head, o, job);
+    gq_post_cells(q, stage, mask, head, lane, job.position);
+    if (!q.limits.ordered) gq_post_order(q, mask, lane, job.position);
+    const uint32_t keyed = __ballot_sync(GQ_ALL, ready && job.key);
+
+    if (keyed) {
+      gq_fence_sys(); /* completions of one key reach the host in order */
+      if (keyed >> t & 1) next = gq_key_finish(&l.keys[job.position & (ring_cells - 1)], job.position);
+    }
+    __syncwarp();
+    mask = __ballot_sync(GQ_ALL, next != 0);
+    if (mask) gq_recall_cells(q, stage, mask, lane, next);
+    first = false;
+  }
+}
+
+/* ----------------------------------------------------------------------------- one message, a warp or block */
+
+template <int scope> __device__ __forceinline__ void gq_group_sync()
+{
+  if constexpr (scope == 3) __syncthreads();
+  else __syncwarp();
+}
+
+template <int scope>
+__device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_stage &stage, const gq_job &job,
+                                             uint32_t lane, uint32_t rank, uint32_t ranks, gq_outcome *o)
+{
+  const gq_dev_lane &l = q.lanes[lane];
+  const gq_context context = {rank, ranks, scope};
+  gq_msg msg;
+  gq_reply reply;
+  int32_t code;
+
+  o->status = job.malformed ? 18u : 6u;
+  o->size = o->attempts = o->in_slot = 0, o->code = 0;
+  if (job.malformed || job.cancelled) return;
+  if (job.has_slot) {
+    gq_fence_sys(); /* [S2] */
+    gq_move(l.mirror + job.slot_offset, l.arena + job.slot_offset, job.size, rank, ranks);
+    gq_group_sync<scope>();
+  }
+  if (rank == 0) gq_stamp(l, q.limits, job.position, 0, gq_clock_ns());
+  gq_fill_message(&msg, &reply, l, job, lane, stage.payload(0), stage.reply(0));
+  for (;;) {
+    code = gq_dispatch<scope>(q.limits.handler, &msg, &reply, &context);
+    gq_group_sync<scope>();
+    if (code == 0 || msg.attempt >= q.limits.attempts) break;
+    msg.attempt++;
+    reply.size = 0;
+  }
+  if (rank == 0) gq_stamp(l, q.limits, job.position, 1, gq_clock_ns());
+  gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
+  if (o->status || !job.has_result_slot) return;
+  if (o->in_slot) {
+    gq_move(l.arena + job.result_offset, l.mirror + job.result_offset, o->size, rank, ranks);
+    gq_fence_sys(); /* [C2] */
+  } else {
+    const uint32_t *from = (const uint32_t *)(l.mirror + job.result_offset);
+
+    for (uint32_t i = rank; i * 4 < o->size; i += ranks) ((uint32_t *)stage.reply(0))[i] = from[i];
+  }
+  gq_group_sync<scope>();
+}
+
+/* The first warp of the group writes the completion. \return the position that waited by key, to all of the warp. */
+__device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const gq_stage &stage, const gq_job &job,
+                                                    uint32_t lane, const gq_outcome &o)
+{
+  uint32_t head[3];
+  uint64_t next = 0;
+
+  gq_count_outcomes(q, 1, o);
+  gq_outcome_head(head, o, job);
+  gq_post_cells(q, stage, 1, head, lane, job.position);
+  if (!q.limits.ordered) gq_post_order(q, 1, lane, job.position);
+  if (job.key) {
+    gq_fence_sys();
+    __syncwarp();
+    if (gq_lane_id() == 0)
+      next = gq_key_finish(&q.lanes[lane].keys[job.position & ((1ull << q.limits.ring_log2) - 1)], job.position);
+    next = __shfl_sync(GQ_ALL, next, 0);
+    if (next) gq_recall_cells(q, stage, 1, lane, next);
+  }
+  return next;
+}
+
+/* Serve staged message 0 with a warp (scope 2) or block (scope 3), and then those that waited for it by key.
+ * \p word: shared memory of the block, for its first warp to tell the others. */
+template <int scope>
+__device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word)
+{
+  const uint32_t rank = scope == 3 ? threadIdx.x : gq_lane_id(), ranks = scope == 3 ? blockDim.x : 32;
+  const uint64_t ring_cells = 1ull << q.limits.ring_log2;
+  bool first = true;
+
+  for (;;) {
+    uint64_t next = 0;
+    uint32_t ready = 1;
+    gq_outcome o;
+    gq_job job;
+
+    gq_group_sync<scope>();
+    const uint32_t lane = stage.lane(0);
+
+    gq_job_decode(&job, stage.position(0), stage.head(0), stage.ext(0), &q.limits);
+    if (first && job.dependency && job.dependency <= job.position) {
+      const uint64_t d = job.position - job.dependency;
+
+      if (rank == 0) {
+        ready = gq_key_start(&q.lanes[lane].keys[d & (ring_cells - 1)], d, job.position, ring_cells);
+        *word = ready;
+      }
+      gq_group_sync<scope>();
+      ready = (uint32_t)*word;
+      gq_group_sync<scope>();
+    }
+    if (!ready) return;
+    gq_run_group<scope>(q, stage, job, lane, rank, ranks, &o);
+    if (rank < 32) next = gq_finish_group(q, stage, job, lane, o);
+    if (rank == 0) *word = next;
+    gq_group_sync<scope>();
+    next = *word;
+    gq_group_sync<scope>();
+    if (!next) return;
+    first = false;
+  }
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message in shared memory, between its cell and its handler:
+ *   word 0-2   head           word 3  lane
+ *   16 ...     payload, aligned as handlers are promised
+ *   then       6 extension words, position low, position high */
+#ifndef GQ_STAGE_CUH
+#define GQ_STAGE_CUH
+#include "cuda/device.h"
+
+__device__ __forceinline__ uint32_t gq_lane_id() { return threadIdx.x & 31u; }
+
+__device__ __forceinline__ uint64_t gq_clock_ns()
+{
+  uint64_t t;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+  return t;
+}
+
+struct gq_stage {
+  uint8_t *in, *out;           /* shared memory: staged messages, their replies */
+  uint32_t in_bytes, out_bytes;
+
+  __device__ __forceinline__ uint32_t *head(uint32_t i) const { return (uint32_t *)(in + i * in_bytes); }
+  __device__ __forceinline__ uint8_t *payload(uint32_t i) const { return in + i * in_bytes + 16; }
+  __device__ __forceinline__ uint32_t *ext(uint32_t i) const { return (uint32_t *)(in + (i + 1) * in_bytes - 32); }
+  __device__ __forceinline__ uint8_t *reply(uint32_t i) const { return out + i * out_bytes; }
+  __device__ __forceinline__ void set_origin(uint32_t i, uint32_t lane, uint64_t position) const
+  {
+    head(i)[3] = lane;
+    ext(i)[6] = (uint32_t)position;
+    ext(i)[7] = (uint32_t)(position >> 32);
+  }
+  __device__ __forceinline__ uint32_t lane(uint32_t i) const { return head(i)[3]; }
+  __device__ __forceinline__ uint64_t position(uint32_t i) const { return ext(i)[6] | (uint64_t)ext(i)[7] << 32; }
+
+  /* Unit u of message i; flags are those of its head. */
+  __device__ __forceinline__ void put_unit(uint32_t i, uint32_t u, const gq_unit &unit, uint32_t flags) const
+  {
+    const bool has_ext = flags & GQ_CELL_EXT;
+    uint32_t *to;
+
+    if (u == 0) to = head(i);
+    else if (has_ext && u < 3) to = ext(i) + (u - 1) * 3;
+    else to = (uint32_t *)payload(i) + (u - (has_ext ? 3 : 1)) * 3;
+    to[0] = unit.w[0], to[1] = unit.w[1], to[2] = unit.w[2];
+  }
+};
+
+/* Units of a cell with this head that must be there before it can be read. A malformed head needs no more than its
+ * fixed part: gq_job_decode() refuses it. */
+__device__ __forceinline__ uint32_t gq_needed_units(uint32_t size, uint32_t flags, uint32_t cell_words)
+{
+  uint32_t used = gq_used_words(size, flags);
+
+  if (used > cell_words) used = GQ_HEAD_WORDS + (flags & GQ_CELL_EXT ? GQ_EXT_WORDS : 0u);
+  return (used + 2) / 3;
+}
+
+/* Copy between host and device memory with all threads of a group: `threads` of them, this one is `rank`. Four loads in
+ * flight a thread: PCIe is far away. Sizes are rounded up to 16 bytes; slots are multiples of 256. */
+__device__ __forceinline__ void gq_move(uint8_t *to, const uint8_t *from, uint32_t size, uint32_t rank, uint32_t threads)
+{
+  const uint32_t quads = (size + 15) / 16;
+  const gq_unit *f = (const gq_unit *)from;
+  gq_unit *t = (gq_unit *)to;
+  uint32_t i = rank;
+
+  for (; i + 3 * threads < quads; i += 4 * threads) {
+    const gq_unit a = gq_unit_ld_sys(f + i), b = gq_unit_ld_sys(f + i + threads);
+    const gq_unit c = gq_unit_ld_sys(f + i + 2 * threads), d = gq_unit_ld_sys(f + i + 3 * threads);
+
+    t[i] = a, t[i + threads] = b, t[i + 2 * threads] = c, t[i + 3 * threads] = d;
+  }
+  for (; i < quads; i += threads) t[i] = gq_unit_ld_sys(f + i);
+}
+
+#endif

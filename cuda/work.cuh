@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Workers: warps or blocks that take messages from the resident ring and serve them. */
+#ifndef GQ_WORK_CUH
+#define GQ_WORK_CUH
+#include "cuda/ingress.cuh"
+
+/* Copy claimed entries to the stage with `threads` threads, this one being `rank`, and free them. */
+__device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_stage &stage, uint32_t first,
+                                                uint32_t n)
+{
+  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, mask = (1u << q.ring_log2) - 1;
+  const uint32_t h = t & ~(units - 1);
+
+  for (uint32_t it = 0; it < units; it++) {
+    const uint32_t c = (it * 32 + t) >> q.units_log2, u = t & (units - 1), entry = first + c;
+    gq_unit unit = {{0, 0, 0, 0}};
+
+    if (it * 32 >> q.units_log2 >= n) break;
+    if (c < n) /* [Q1] the tags license reading; they are on their way */
+      do unit = gq_unit_ld_gpu(&q.ring_cells[((size_t)(entry & mask) << q.units_log2) + u]);
+      while (unit.w[3] != gq_tag(entry, q.ring_log2));
+    const uint32_t flags = __shfl_sync(GQ_ALL, unit.w[1], h);
+
+    if (c < n) stage.put_unit(c, u, unit, flags);
+  }
+  if (t < n) {
+    const uint32_t entry = first + t;
+    gq_unit origin;
+
+    do origin = gq_unit_ld_gpu(&q.ring_origins[entry & mask]);
+    while (origin.w[3] != gq_tag(entry, q.ring_log2));
+    stage.set_origin(t, origin.w[0], origin.w[1] | (uint64_t)origin.w[2] << 32);
+  }
+  __syncwarp();
+  if (t < n) gq_ring_free(&q.ring_free[(first + t) & mask], first + t, q.ring_log2); /* [Q2] */
+}
+
+__device__ __forceinline__ void gq_mark_busy(const gq_dev_queue &q, uint32_t server, const gq_stage &stage)
+{
+  if (gq_lane_id()) return;
+  gq_st64(&q.busy[server].id, gq_message_id(stage.lane(0), stage.position(0)), GQ_RELAXED, GQ_GPU);
+  gq_st64(&q.busy[server].since, gq_clock_ns(), GQ_RELEASE, GQ_GPU);
+}
+
+__device__ __forceinline__ void gq_mark_idle(const gq_dev_queue &q, uint32_t server)
+{
+  if (gq_lane_id() == 0) gq_st64(&q.busy[server].since, 0ull, GQ_RELAXED, GQ_GPU);
+}
+
+/* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
+ * at a time. Called by one thread. */
+__device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t max, uint32_t servers,
+                                                   uint32_t *first)
+{
+  gq_ring_counts *ring = &q.shared->ring;
+  const uint32_t tail = gq_ld32(&ring->tail, GQ_RELAXED, GQ_GPU);
+  const uint32_t waiting = gq_ld32(&ring->head, GQ_RELAXED, GQ_GPU) - tail;
+  const uint32_t share = waiting / servers + 4;
+
+  if (waiting == 0 || waiting > 0x7fffffffu) return 0;
+  return gq_ring_claim(ring, share < max ? share : max, first);
+}
+
+/* A warp's worth of work in thread and warp scope. */
+template <int scope>
+__device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint32_t server, uint32_t servers,
+                             volatile uint64_t *word)
+{
+  uint32_t nap = 50;
+
+  for (;;) {
+    uint32_t first = 0, n = 0;
+
+    if (gq_lane_id() == 0)
+      n = scope == 1 ? gq_claim_share(q, 32, servers, &first) : gq_ring_claim(&q.shared->ring, 1, &first);
+    n = __shfl_sync(GQ_ALL, n, 0);
+    first = __shfl_sync(GQ_ALL, first, 0);
+    if (n == 0) {
+      if (__shfl_sync(GQ_ALL, gq_phase_now(q), 0) == GQ_LEAVE) return;
+      __nanosleep(nap);
+      nap = nap < 800 ? nap * 2 : 800;
+      continue;
+    }
+    nap = 50;
+    gq_load_entries(q, stage, first, n);
+    gq_mark_busy(q, server, stage);
+    if constexpr (scope == 1) gq_serve_threads(q, stage, n);
+    else gq_serve_group<2>(q, stage, word);
+    gq_mark_idle(q, server);
+    __syncwarp();
+  }
+}
+
+/* A block's worth of work. Its first warp claims and loads. */
+__device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint32_t server, volatile uint64_t *word)
+{
+  uint32_t nap = 50;
+
+  for (;;) {
+    uint32_t first = 0, n = 0, leave = 0;
+
+    if (threadIdx.x < 32) {
+      if (gq_lane_id() == 0) {
+        n = gq_ring_claim(&q.shared->ring, 1, &first);
+        leave = n == 0 && gq_phase_now(q) == GQ_LEAVE;
+      }
+      n = __shfl_sync(GQ_ALL, n, 0);
+      first = __shfl_sync(GQ_ALL, first, 0);
+      if (n) {
+        gq_load_entries(q, stage, first, 1);
+        gq_mark_busy(q, server, stage);
+      }
+      if (gq_lane_id() == 0) *word = n | leave << 1;
+    }
+    __syncthreads();
+    const uint64_t what = *word;
+
+    __syncthreads();
+    if (what & 2) return;
+    if (what == 0) {
+      __nanosleep(nap);
+      nap = nap < 800 ? nap * 2 : 800;
+      continue;
+    }
+    nap = 50;
+    gq_serve_group<3>(q, stage, word);
+    if (threadIdx.x < 32) gq_mark_idle(q, server);
+  }
+}
+
+#endif
