@@ -14,8 +14,10 @@
 #include "error.h"
 #include "ring.h"
 
+#ifndef GQ_MODEL             /* the model checker takes small ones */
 #define FETCH 16u            /* messages fetched in one turn */
 #define RING_LOG2 10u
+#endif
 #define SPIN_NS 50000u       /* how long an idle worker looks around before it sleeps */
 #define STOP_NS 2000000000ull
 #define DEFAULT_WORKERS_MAX 16
