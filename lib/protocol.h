@@ -153,10 +153,11 @@ GQ_CONSUMER uint64_t gq_ending_word(uint64_t d, uint64_t position, unsigned ring
  * run it. \p word is d's word; \p ring_cells is N. */
 GQ_CONSUMER int gq_key_start(gq_a64 *word, uint64_t d, uint64_t m, uint64_t ring_cells)
 {
-  /* [K1] acquire: what the handler of d did is visible to the handler of m; pairs with [K1] in gq_key_finish() */
-  uint64_t v = gq_ld64(word, GQ_ACQUIRE, GQ_GPU);
-
   for (;;) {
+    /* [K1] acquire: what the handler of d did is visible to the handler of m; pairs with [K1] in gq_key_finish().
+     * Loaded again after a failed exchange, which acquires nothing. */
+    uint64_t v = gq_ld64(word, GQ_ACQUIRE, GQ_GPU);
+
     /* Later laps reuse the word only after d has finished; a waiter beyond d + N waits for a later lap. */
     if (v & 1 ? v >> 1 >= d : v >> 1 > d + ring_cells) return 1;
     if (gq_cas64(word, &v, m << 1, GQ_ACQ_REL)) return 0; /* [K2] release: m's claim; pairs with gq_key_finish() */
