@@ -20,6 +20,7 @@ is_gone() { ! kill -0 "$1" 2>/dev/null; }
 # a script ignores SIGINT, hence env.
 start() {
   rm -f in
+  : >out
   mkfifo in
   env --default-signal=INT "$program" run --backend "$backend" "$@" <in >out 2>err &
   pid=$!
@@ -60,6 +61,7 @@ a_signal_drains_and_reports() {
 }
 
 a_signal_ends_endless_input() {
+  : >out
   (exec yes) | env --default-signal=INT "$program" run --backend "$backend" --handler echo >out 2>err &
   pid=$!
   wait_for lines_at_least out 10000 || fail "no results from endless input"
