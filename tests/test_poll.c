@@ -98,6 +98,26 @@ START_TEST(a_slow_message_blocks_nobody)
 }
 END_TEST
 
+/* The others have gone to sleep by the time that a message comes, and the only one awake is busy for long. */
+START_TEST(a_slow_message_blocks_nobody_who_comes_later)
+{
+  gq_options options = suite_options("test_sleep");
+  options.workers = 3;
+  options.park_us = 10;
+  gq_queue *queue = suite_open(&options);
+  const uint64_t slow = suite_enqueue_sleep(queue, 1000000, 0, 0);
+  for (int i = 0; i < 10; i++) {
+    support_sleep_us(20000);
+    assert_status(suite_take(queue, suite_enqueue_sleep(queue, 0, 0, 0)), GQ_OK);
+  }
+  unsigned char data[4];
+  size_t size = sizeof data;
+  assert_status(gq_try_dequeue_result(queue, slow, data, &size), GQ_AGAIN);
+  assert_status(suite_take(queue, slow), GQ_OK);
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(the_option_ordered_gives_enqueue_order)
 {
   gq_options options = suite_options("test_sleep");
@@ -387,6 +407,7 @@ int main(void)
     SUITE_TEST(nothing_there_is_said_so),
     SUITE_TEST(every_completion_is_given_once_and_whole),
     SUITE_TEST(a_slow_message_blocks_nobody),
+    SUITE_TEST(a_slow_message_blocks_nobody_who_comes_later),
     SUITE_TEST(the_option_ordered_gives_enqueue_order),
     SUITE_TEST(ordered_completions_skip_what_was_taken_by_id),
     SUITE_TEST(a_completion_is_not_lost_behind_those_taken_by_id),
