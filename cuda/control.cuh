@@ -11,11 +11,14 @@
 
 __device__ __forceinline__ void gq_set_phase(const gq_dev_queue &q, uint32_t phase)
 {
+  const uint32_t number = (gq_phase_now(q) >> 2 & 0x3fffu) + 1;
+
   __syncwarp();
   if (gq_lane_id() == 0) {
     gq_st32(&q.shared->arrived, 0u, GQ_RELAXED, GQ_GPU);
-    gq_st32(&q.shared->phase, q.epoch << 2 | phase, GQ_RELEASE, GQ_GPU);
+    gq_st32(&q.shared->phase, gq_phase_word(q.epoch, number, phase), GQ_RELEASE, GQ_GPU);
   }
+  __syncwarp();
 }
 
 /* Tell the lanes' clients whether somebody is looking. */

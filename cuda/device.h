@@ -32,7 +32,7 @@ typedef struct gq_cursor {
 typedef struct gq_dev_lane {
   GQ_AT(const gq_unit) submissions;  /* host memory */
   GQ_AT(gq_unit) completions;        /* host memory */
-  GQ_AT(gq_a64) order;               /* host memory */
+  GQ_AT(gq_a64) endings;             /* host memory */
   GQ_AT(gq_a64) stamps;              /* host memory: start and end of each sampled message */
   GQ_AT(gq_a32) parked;              /* host memory */
   GQ_AT(uint8_t) arena;              /* host memory */
@@ -50,7 +50,7 @@ typedef struct gq_dev_counters {
 /** What all warps of the kernel share; device memory. */
 typedef struct gq_dev_shared {
   GQ_LINE128 gq_ring_counts ring;
-  GQ_LINE128 gq_a32 phase;   /* epoch * 4 + a gq_phase; of another epoch: GQ_RUN */
+  GQ_LINE128 gq_a32 phase;   /* see gq_phase_word(); of another epoch: GQ_RUN */
   GQ_LINE128 gq_a32 arrived; /* ingress warps that have done what the phase asks */
   gq_a32 found;              /* GQ_LOOK: some warp found a message */
   GQ_LINE128 gq_dev_counters counters;
@@ -62,6 +62,12 @@ enum gq_phase {
   GQ_LOOK = 2,  /* ingress: the lanes say parked; look at them once more */
   GQ_LEAVE = 3  /* everybody: leave the kernel */
 };
+
+/** Phases are numbered, so that nobody takes one for the last it saw: epoch, number in the epoch, gq_phase. */
+GQ_CONSUMER uint32_t gq_phase_word(uint32_t epoch, uint32_t number, uint32_t phase)
+{
+  return epoch << 16 | (number & 0x3fffu) << 2 | phase;
+}
 
 /** The page through which host and kernel talk; host memory that the device reads and writes. A line a writer. */
 typedef struct gq_control {

@@ -7,6 +7,7 @@
 #include "cuda/serve.cuh"
 
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
+#define GQ_PHASE_TURNS 8u   /* looks at a lane between two looks at the phase, which cost 0.5 us */
 #define GQ_IDLE_POLLS 128u  /* fruitless looks after which a warp ahead of the traffic stops polling */
 
 /* What a warp knows of its place in a lane. */
@@ -195,11 +196,12 @@ __device__ __forceinline__ bool gq_anything_new(const gq_dev_queue &q, uint32_t 
   return c.total != 0;
 }
 
+/* The word of the phase that is on, to all of the warp; its low two bits are the phase. */
 __device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
 {
-  const uint32_t word = gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU);
+  const uint32_t word = __shfl_sync(GQ_ALL, gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU), 0);
 
-  return word >> 2 == (q.epoch & 0x3fffffffu) ? word & 3u : (uint32_t)GQ_RUN;
+  return word >> 16 == (q.epoch & 0xffffu) ? word : gq_phase_word(q.epoch, 0, GQ_RUN);
 }
 
 /* Lanes are dealt out to ingress warps: with more warps than lanes, warp w takes every warps_per_lane-th chunk of lane
@@ -209,34 +211,32 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   const uint32_t place = w / q.lane_count; /* among the warps of the lane */
   const bool several = q.lane_count > warps, idle = !several && place >= q.warps_per_lane;
   const uint32_t own = several ? w : w % q.lane_count;
-  uint32_t lane = own, done_phase = GQ_RUN;
+  uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
   gq_gate gate = {0, 0, 0, false};
+  uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
 
   if (!idle) cursor = *kept;
   for (;;) {
-    const uint32_t phase = __shfl_sync(GQ_ALL, gq_phase_now(q), 0);
-
-    if (phase == GQ_LEAVE) break;
-    if (phase != GQ_RUN) {
-      if (phase != done_phase) {
+    if ((word & 3u) != GQ_RUN || idle || turns++ % GQ_PHASE_TURNS == 0) word = gq_phase_now(q);
+    if ((word & 3u) == GQ_LEAVE) break;
+    if ((word & 3u) != GQ_RUN) {
+      if (word != done) {
         bool found = false;
 
-        if (phase == GQ_LOOK && !idle)
-          for (uint32_t i = own; i < q.lane_count && !found; i += several ? warps : q.lane_count) {
+        if ((word & 3u) == GQ_LOOK && !idle)
+          for (uint32_t i = own; i < q.lane_count && !found; i += several ? warps : q.lane_count)
             found = gq_anything_new(q, i, several && i != lane ? q.cursors[i] : cursor);
-          }
         if (gq_lane_id() == 0) {
           if (found) gq_st32(&q.shared->found, 1u, GQ_RELAXED, GQ_GPU);
           gq_add32(&q.shared->arrived, 1u, GQ_ACQ_REL); /* [P2] release: everything taken has been counted */
         }
-        done_phase = phase;
+        done = word;
       }
       __nanosleep(200);
       continue;
     }
-    done_phase = GQ_RUN;
     if (idle) {
       __nanosleep(2000);
       continue;

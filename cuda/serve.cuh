@@ -99,7 +99,7 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
 }
 
 /* Enter the positions of all threads in `mask` into their lanes' completion order, a lane at a time. */
-__device__ __forceinline__ void gq_post_order(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position)
+__device__ __forceinline__ void gq_post_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position)
 {
   const uint32_t t = gq_lane_id();
   uint32_t left = mask;
@@ -112,9 +112,9 @@ __device__ __forceinline__ void gq_post_order(const gq_dev_queue &q, uint32_t ma
 
     if (t == leader) d = gq_add64(l.ended, (uint64_t)__popc(same), GQ_RELAXED);
     d = __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
-    if (same >> t & 1) /* [O1] the tag licenses a poller to look at the completion that it names */
-      gq_st64(&l.order[d & ((1ull << q.limits.ring_log2) - 1)],
-              (uint64_t)(uint32_t)position | (uint64_t)gq_tag(d, q.limits.ring_log2) << 32, GQ_RELAXED, GQ_SYS);
+    if (same >> t & 1) /* [O1] the tag licenses a poller to look at the position that it names */
+      gq_st64(&l.endings[gq_ending_index(d, q.limits.ring_log2)], gq_ending_word(d, position, q.limits.ring_log2),
+              GQ_RELAXED, GQ_SYS);
     left &= ~same;
   }
 }
@@ -263,8 +263,8 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     gq_run_threads(q, stage, mask, job, lane, &o);
     gq_count_outcomes(q, mask, o);
     gq_outcome_head(head, o, job);
+    if (!q.limits.ordered) gq_post_endings(q, mask, lane, job.position); /* first: see gq_ending_word() */
     gq_post_cells(q, stage, mask, head, lane, job.position);
-    if (!q.limits.ordered) gq_post_order(q, mask, lane, job.position);
     const uint32_t keyed = __ballot_sync(GQ_ALL, ready && job.key);
 
     if (keyed) {
@@ -336,8 +336,8 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
 
   gq_count_outcomes(q, 1, o);
   gq_outcome_head(head, o, job);
+  if (!q.limits.ordered) gq_post_endings(q, 1, lane, job.position);
   gq_post_cells(q, stage, 1, head, lane, job.position);
-  if (!q.limits.ordered) gq_post_order(q, 1, lane, job.position);
   if (job.key) {
     gq_fence_sys();
     __syncwarp();

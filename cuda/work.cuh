@@ -76,7 +76,7 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
     n = __shfl_sync(GQ_ALL, n, 0);
     first = __shfl_sync(GQ_ALL, first, 0);
     if (n == 0) {
-      if (__shfl_sync(GQ_ALL, gq_phase_now(q), 0) == GQ_LEAVE) return;
+      if ((gq_phase_now(q) & 3u) == GQ_LEAVE) return;
       __nanosleep(nap);
       nap = nap < 800 ? nap * 2 : 800;
       continue;
@@ -102,15 +102,15 @@ __device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint
     if (threadIdx.x < 32) {
       if (gq_lane_id() == 0) {
         n = gq_ring_claim(&q.shared->ring, 1, &first);
-        leave = n == 0 && gq_phase_now(q) == GQ_LEAVE;
       }
+      leave = (gq_phase_now(q) & 3u) == GQ_LEAVE;
       n = __shfl_sync(GQ_ALL, n, 0);
       first = __shfl_sync(GQ_ALL, first, 0);
       if (n) {
         gq_load_entries(q, stage, first, 1);
         gq_mark_busy(q, server, stage);
       }
-      if (gq_lane_id() == 0) *word = n | leave << 1;
+      if (gq_lane_id() == 0) *word = n | (n == 0 && leave) << 1;
     }
     __syncthreads();
     const uint64_t what = *word;

@@ -198,14 +198,33 @@ static gq_status register_lane(gq_backend_state *s, gq_lane *lane, gq_dev_lane *
   if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "cuMemHostGetDevicePointer");
   to->submissions = base + h->submissions;
   to->completions = base + h->completions;
-  to->order = base + h->endings;
+  to->endings = base + h->endings;
   to->stamps = base + h->start_stamps;
   to->parked = base + offsetof(gq_lane_head, parked);
   to->arena = base + h->arena;
   return GQ_OK;
 }
 
-/* Device memory, all zero but for the table of lanes. The keys' words are numbered from 0, as positions are. */
+/* Fill device memory: zero, but for the table of lanes, and the cursors: warp k of a lane begins with chunk k. */
+static gq_cuda_result fill_memory(gq_backend_state *s, const gq_dev_lane *lanes)
+{
+  const gq_cuda_driver *d = s->d;
+  const gq_dev_queue *q = &s->queue;
+  const size_t cursors = (size_t)q->lane_count * q->warps_per_lane;
+  const uint64_t mirrors = q->lane_count * q->limits.arena_bytes;
+  gq_cursor *first = calloc(cursors, sizeof *first);
+  gq_cuda_result error = GQ_CUDA_OUT_OF_MEMORY;
+
+  if (!first) return error;
+  for (size_t i = 0; i < cursors; i++) first[i].chunk = i % q->warps_per_lane;
+  error = d->cuMemsetD8Async(s->memory, 0, s->memory_bytes - mirrors, s->stream);
+  if (!error) error = d->cuMemcpyHtoDAsync(q->lanes, lanes, q->lane_count * sizeof *lanes, s->stream);
+  if (!error) error = d->cuMemcpyHtoDAsync(q->cursors, first, cursors * sizeof *first, s->stream);
+  if (!error) error = d->cuStreamSynchronize(s->stream);
+  free(first);
+  return error;
+}
+
 static gq_status prepare_memory(gq_backend_state *s)
 {
   const gq_cuda_driver *d = s->d;
@@ -237,10 +256,7 @@ static gq_status prepare_memory(gq_backend_state *s)
     goto free_lanes;
   }
   lay_out(s, s->memory, lanes);
-  error = d->cuMemsetD8Async(s->memory, 0, s->memory_bytes - (uint64_t)s->queue.lane_count * s->queue.limits.arena_bytes,
-                             s->stream);
-  if (!error) error = d->cuMemcpyHtoDAsync(s->queue.lanes, lanes, s->queue.lane_count * sizeof *lanes, s->stream);
-  if (!error) error = d->cuStreamSynchronize(s->stream);
+  error = fill_memory(s, lanes);
   if (error) status = cuda_failed(d, GQ_NO_BACKEND, error, "preparing device memory");
 free_lanes:
   free(lanes);
