@@ -282,7 +282,8 @@ static void check_completions(exchange *x, gq_queue *lane, const gq_completion *
   for (size_t i = 0; i < count && !atomic_load(&x->failed); i++) {
     const traffic_message m = traffic_of_tag(&x->traffic, done[i].tag);
     const char *wrong;
-    if (m.producer < x->traffic.producers && done[i].key != m.key) fail(x, "tag %#" PRIx64 " came with another key", m.tag);
+    if (m.producer < x->traffic.producers && done[i].key != m.key)
+      fail(x, "tag %#" PRIx64 " came with another key", m.tag);
     wrong = traffic_ended(&x->traffic, &m, done[i].status, done[i].data, done[i].size, done[i].code, done[i].attempts);
     if (wrong) fail(x, "polled id %#" PRIx64 ": %s", done[i].id, wrong);
     else check_order(x, o, &m);
@@ -327,8 +328,8 @@ static void *drain(void *argument)
   party *p = argument;
   exchange *x = p->exchange;
   while (atomic_load(&x->producing) && !atomic_load(&x->failed)) {
-    if (is_wrong(x, "gq_drain", gq_drain(lane_of(x, (unsigned)support_below(&p->random, x->plan->lanes)), GQ_FOREVER)))
-      break;
+    gq_queue *lane = lane_of(x, (unsigned)support_below(&p->random, x->plan->lanes));
+    if (is_wrong(x, "gq_drain", gq_drain(lane, GQ_FOREVER))) break;
     support_sleep_us(support_below(&p->random, 200));
   }
   return NULL;
@@ -366,7 +367,8 @@ static void run_parties(exchange *x, uint64_t seed)
 {
   const stress_plan *plan = x->plan;
   const struct { void *(*body)(void *); unsigned count; } roles[] = {
-    { poll_lane, plan->pollers }, { take_by_id, plan->takers }, { drain, plan->drainers }, { produce, plan->producers } };
+    { poll_lane, plan->pollers }, { take_by_id, plan->takers }, { drain, plan->drainers },
+    { produce, plan->producers } };
   static party parties[MOST_THREADS];
   size_t count = 0;
   atomic_store(&x->producing, plan->producers);

@@ -141,7 +141,7 @@ START_TEST(a_late_piece_releases_those_behind_it)
 }
 END_TEST
 
-/* ----------------------------------------------------------------------------------------------------- hostile cells */
+/* --------------------------------------------------------------------------------------------------- hostile cells */
 
 /* Wait for the end of a forged message as a hostile client would, without the library's own client half: that would
  * give back slots that were never allocated. */
@@ -151,7 +151,8 @@ static gq_status end_forged(gq_queue *queue, const forged *f)
   const int64_t deadline = support_now_ns() + SUPPORT_LONG;
   gq_finished finished;
   while (!gq_lane_completed(lane, f->position, &finished, NULL)) {
-    ck_assert_msg(support_now_ns() < deadline, "the forged message at %llu has no end", (unsigned long long)f->position);
+    ck_assert_msg(support_now_ns() < deadline, "the forged message at %llu has no end",
+                  (unsigned long long)f->position);
     support_sleep_us(20);
   }
   ck_assert(gq_lane_take(lane, f->position));

@@ -19,7 +19,8 @@ static uint64_t commit(gq_queue *queue, gq_reservation *reservation, size_t size
 
 START_TEST(a_message_written_in_place_comes_back)
 {
-  static const size_t sizes[] = { 0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 500, 4095, 4096, 4097, 65536, MIB, 4 * MIB };
+  static const size_t sizes[] = { 0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 500, 4095, 4096, 4097,
+                                  65536, MIB, 4 * MIB };
   gq_options options = suite_options("echo");
   options.max_message_bytes = 4 * MIB;
   gq_queue *queue = suite_open(&options);

@@ -172,8 +172,8 @@ const char *traffic_settle(traffic *t, const gq_statistics *s)
       && s->cancelled == atomic_load(&t->cancelled) && s->depth == 0 && s->in_flight == 0 && s->unread == 0
       && s->bytes_in == atomic_load(&t->bytes))
     return NULL;
-  snprintf(text, sizeof text, "the counters differ: %" PRIu64 " sent, %" PRIu64 " completed, %" PRIu64 " failed, %" PRIu64
-           " cancelled, %" PRIu64 " bytes", total, atomic_load(&t->completed), atomic_load(&t->failed),
+  snprintf(text, sizeof text, "the counters differ: %" PRIu64 " sent, %" PRIu64 " completed, %" PRIu64 " failed, %"
+           PRIu64 " cancelled, %" PRIu64 " bytes", total, atomic_load(&t->completed), atomic_load(&t->failed),
            atomic_load(&t->cancelled), atomic_load(&t->bytes));
   return text;
 }
