@@ -25,8 +25,9 @@ typedef struct gq_ring_counts {
 GQ_CONSUMER uint32_t gq_ring_room(gq_ring_counts *ring, uint32_t entries, uint32_t slack)
 {
   const uint32_t tail = gq_ld32(&ring->tail, GQ_RELAXED, GQ_GPU); /* first: the room may only seem smaller */
-  const uint32_t used = gq_ld32(&ring->head, GQ_RELAXED, GQ_GPU) - tail;
+  uint32_t used = gq_ld32(&ring->head, GQ_RELAXED, GQ_GPU) - tail;
 
+  if (used > 0x7fffffffu) used = 0; /* nothing orders the loads: a stale head may lie behind a fresh tail */
   return used + slack < entries ? entries - slack - used : 0;
 }
 
