@@ -39,7 +39,7 @@ GQ_CFLAGS=
 GQ_TRY_CFLAGS([GQ_CFLAGS], [-std=gnu11])
 AS_IF([test -z "$GQ_CFLAGS"], [AC_MSG_ERROR([$CC does not take -std=gnu11: a C11 compiler is required])])
 GQ_TRY_CFLAGS([GQ_CFLAGS], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
-  -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wvla])
+  -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-format-nonliteral -Wvla])
 AC_ARG_ENABLE([werror],
   [AS_HELP_STRING([--enable-werror], [make warnings errors (for developers and CI)])], [], [enable_werror=no])
 GQ_REQUIRE_YES_OR_NO([werror])
