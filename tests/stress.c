@@ -9,7 +9,7 @@
 
 #define EXIT_USAGE 2
 #define EXIT_SKIPPED 77
-#define DEFAULT_SECONDS 2.0
+#define DEFAULT_SECONDS 1.0
 
 static int usage(const char *name, const char *what, const char *value)
 {
@@ -58,7 +58,10 @@ int stress_run(int argc, char **argv, const char *name, stress_body *body, const
   support_backend backends[SUPPORT_BACKENDS];
   stress_arguments arguments = { .seed = 1, .seconds = DEFAULT_SECONDS };
   int ran = 0, failed = 0;
+  const char *seconds = getenv("GPUQUEUE_TEST_SECONDS");
   setvbuf(stdout, NULL, _IOLBF, 0);
+  if (seconds && !parse_seconds(seconds, &arguments.seconds))
+    return usage(name, "GPUQUEUE_TEST_SECONDS takes 0 to 86400, not", seconds);
   support_read_environment(backends);
   const int rc = parse(argc, argv, name, backends, &arguments);
   if (rc) return rc;
@@ -72,7 +75,7 @@ int stress_run(int argc, char **argv, const char *name, stress_body *body, const
       failed += backend->required;
       continue;
     }
-    watchdog_start(name, (unsigned)(arguments.seconds * 3) + 60);
+    watchdog_start(name, (unsigned)(arguments.seconds * 3) + 30);
     const int64_t begin = support_now_ns();
     const char *wrong = body(plan, backend->value, &arguments, text, sizeof text);
     const double took = (double)(support_now_ns() - begin) * 1e-9;

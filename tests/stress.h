@@ -5,8 +5,8 @@
  *
  *     stress_NAME [--backend cpu|cuda] [--seconds N] [--seed N]
  *
- * Without --backend it runs on those that GPUQUEUE_TEST_BACKENDS names. Exit status 0; 1 on a wrong result or a hang;
- * 2 on usage; 77 if no backend could run. */
+ * Without --backend it runs on those that GPUQUEUE_TEST_BACKENDS names, without --seconds for GPUQUEUE_TEST_SECONDS
+ * (1 unless set) on each. Exit status 0; 1 on a wrong result or a hang; 2 on usage; 77 if no backend could run. */
 #ifndef TESTS_STRESS_H
 #define TESTS_STRESS_H
 

@@ -124,9 +124,9 @@ START_TEST(ending_ends_the_waits_under_way)
   static void *(*const bodies[])(void *) = { wait_for_result, wait_for_completion, wait_for_room, wait_for_drain };
   gq_options options = suite_options("test_sleep");
   options.capacity = 2;
-  for (size_t round = 0; round < (suite_on_cuda() ? 2 : 5); round++) {
+  for (size_t round = 0; round < (suite_on_cuda() ? 2 : 4); round++) {
     ending_queue = suite_open(&options);
-    slow_id = suite_enqueue_sleep(ending_queue, 1500000, 1, 0);
+    slow_id = suite_enqueue_sleep(ending_queue, 700000, 1, 0);
     suite_enqueue_sleep(ending_queue, 0, 1, 0);   /* full now, and both stay unfinished for a while */
     atomic_store(&inside, 0);
     for (size_t i = 0; i < SUITE_COUNT(bodies); i++) suite_start(bodies[i], NULL);
@@ -173,7 +173,7 @@ START_TEST(closing_lets_busy_threads_leave)
 {
   gq_options options = suite_options("echo");
   options.capacity = 4;
-  for (int round = 0; round < (suite_on_cuda() ? 3 : 30); round++) {
+  for (int round = 0; round < (suite_on_cuda() ? 3 : 20); round++) {
     gq_queue *queue = suite_open(&options);
     for (int i = 0; i < 4; i++) suite_start(send_and_poll_until_closed, queue);
     support_sleep_us((uint64_t)round * 300);

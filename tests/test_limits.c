@@ -184,7 +184,7 @@ START_TEST(the_smallest_capacity_laps_far)
   gq_options options = suite_options("echo");
   options.capacity = 2;
   gq_queue *queue = suite_open(&options);
-  for (size_t i = 0; i < support_scaled(70000); i++)
+  for (size_t i = 0; i < support_scaled(10000); i++)
     suite_take_pattern(queue, suite_enqueue_pattern(queue, i % 40, i), i % 40, i);
   suite_close(queue);
 }
@@ -192,7 +192,7 @@ END_TEST
 
 START_TEST(the_largest_capacity_can_be_filled)
 {
-  const size_t capacity = (size_t)1 << 20, batch = 4096;
+  const size_t batch = 4096, capacity = support_is_valgrind() ? 4 * batch : (size_t)1 << 20;
   gq_options options = suite_options("echo");
   options.capacity = (uint32_t)capacity;
   options.cell_bytes = 64;
