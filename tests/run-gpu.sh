@@ -25,7 +25,7 @@ export top_srcdir top_builddir GPUQUEUE_TEST_BACKENDS GPUQUEUE_TEST_REQUIRE GPUQ
 
 if test $# = 0; then
   for program in "$build"/tests/test_* "$build"/tests/stress_*; do
-    case $program in *.*) continue ;; esac
+    case $(basename "$program") in *.*) continue ;; esac
     test -f "$program" && test -x "$program" && set -- "$@" "$(basename "$program")"
   done
   test $# = 0 || for script in "$scripts"/cli/*.sh; do
