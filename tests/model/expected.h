@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Places that can be weakened without a harness seeing a difference, and why. Any other that goes unnoticed fails. */
+#ifndef GQ_MODEL_EXPECTED_H
+#define GQ_MODEL_EXPECTED_H
+#include "edges.h"
+
+struct excuse {
+  gq_mutation mutation;
+  const char *function, *operation, *object;
+  const char *why;
+};
+
+static const char one_of_two[] = "a second order covers it: the taker's exchange, or the tags of the completion [C1]";
+static const char no_data[] = "the word carries no data; the fences of [P1] order it against the cells";
+static const char statistics[] = "for statistics and diagnosis only";
+
+static const char rare_bell[] = "NEEDED, but not met: two wakers lose a count just as the sleeper goes back to sleep";
+static const char rare_last[] = "NEEDED, but not met: the last one awake has missed a whole lap that another fetched";
+
+static const excuse excuses[] = {
+  {GQ_NO_ACQUIRE, "gq_lane_claim", "cas", "&lane->head->claimed",
+   "[R2] an exchange carries the release of the one before it along, so whoever reads the last acquires them all"},
+  {GQ_NO_ACQUIRE, "gq_lane_standing", "load", "&lane->state[position & lane->ring_mask]", one_of_two},
+  {GQ_NO_ACQUIRE, "hold", "cas", "state", one_of_two},
+  {GQ_NO_RELEASE, "gq_lane_untake", "store", "&lane->state[position & lane->ring_mask]",
+   "orders gq_lane_cancel()'s store before the next lap's to the same word; relacy never swaps stores to one word"},
+  {GQ_NO_ACQUIRE, "gq_head_flag", "load", "submission", "the word is rewritten in place; nothing else is read"},
+  {GQ_SPLIT, "next_completed", "cas", "&lane->head->polled",
+   "hold() gives a message out once; an entry that is looked at twice is passed over"},
+  {GQ_NO_ACQUIRE, "gq_key_start", "cas", "word", "the waiter reads nothing by it; [K1] is the load"},
+  {GQ_NO_ACQUIRE, "gq_ring_claim", "cas", "&ring->tail", "the entry's tags license reading it [Q1]"},
+  {GQ_NO_RELEASE, "gq_ring_claim", "cas", "&ring->tail", "the entry's free word licenses filling it [Q2]"},
+  {GQ_NO_ACQUIRE, "work", "load", "&state->stop", no_data},
+  {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->stop", no_data},
+  {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->bell", no_data},
+  {GQ_NO_ACQUIRE, "gq_wake", "add", "word", no_data},
+  {GQ_NO_RELEASE, "gq_wake", "add", "word", no_data},
+  {GQ_SPLIT, "gq_wake", "add", "word", rare_bell},
+  {GQ_NO_ACQUIRE, "sleep_until_rung", "add", "&state->awake", rare_last},
+  {GQ_NO_RELEASE, "sleep_until_rung", "add", "&state->awake", rare_last},
+  {GQ_NO_RELEASE, "run", "store", "&w->busy_since", statistics},
+  {GQ_SPLIT, "sleep_until_rung", "add", "&state->parks", statistics},
+  {GQ_SPLIT, "sleep_until_rung", "add", "&state->relaunches", statistics},
+};
+
+/** Why nobody notices \p mutation at \p e, or NULL. */
+static const char *gq_excuse(const gq_edge *e, gq_mutation mutation)
+{
+  for (const excuse &x : excuses)
+    if (x.mutation == mutation && !strcmp(x.function, e->function) && !strcmp(x.operation, e->operation) &&
+        !strcmp(x.object, e->object))
+      return x.why;
+  return NULL;
+}
+
+#endif
