@@ -6,7 +6,8 @@
 
 /* Two clients send and take by id: positions are claimed once, cells are accepted whole and used again only when
  * released, whatever lap they are in. */
-template <uint32_t ring_log2, uint32_t capacity> struct by_id_test : rl::test_suite<by_id_test<ring_log2, capacity>, 3> {
+template <uint32_t ring_log2, uint32_t capacity>
+struct by_id_test : rl::test_suite<by_id_test<ring_log2, capacity>, 3> {
   fixture f;
 
   void before() { f.begin({ring_log2, capacity, 2, 1, true}, 2); }

@@ -25,8 +25,8 @@ template <typename T> struct gq_model_word {
 typedef gq_model_word<uint32_t> gq_a32;
 typedef gq_model_word<uint64_t> gq_a64;
 
-/** 16 bytes of a cell as two 8-byte halves. `ring` says which ring it belongs to. `content`, in the first unit of a cell,
- * stands for all that the cell holds, as if it were plain memory: see gq_model_cell_put(). */
+/** 16 bytes of a cell as two 8-byte halves. `ring` says which ring it belongs to. `content`, in the first unit of a
+ * cell, stands for all that the cell holds, as if it were plain memory: see gq_model_cell_put(). */
 struct gq_unit {
   rl::atomic<uint64_t> half[2];
   const char *ring;
