@@ -31,18 +31,15 @@ AC_SUBST([GQ_CHECK_LIBS])
 AM_CONDITIONAL([HAVE_CHECK], [test $gq_have_check = yes])
 ])
 
-# GQ_MODEL_CHECKER: what tests/model needs: a C++ compiler and relacy's header.
+# GQ_MODEL_CHECKER: whether `make check-model` can run: a C++ compiler and relacy's headers.
 AC_DEFUN([GQ_MODEL_CHECKER], [
-AC_CHECK_PROGS([GQ_CXX], [g++ clang++ c++])
-AC_ARG_VAR([RELACY_INCLUDE], [directory that holds relacy/relacy.hpp])
-gq_have_model=no
+AC_CHECK_PROGS([GQ_CXX], [g++ c++ clang++])
 AS_IF([test -z "$GQ_CXX"], [gq_model_summary="no: no C++ compiler"], [
-  for gq_dir in $RELACY_INCLUDE /usr/include /usr/local/include; do
-    AS_IF([test $gq_have_model = no && test -r "$gq_dir/relacy/relacy.hpp"],
-      [gq_have_model=yes; RELACY_INCLUDE=$gq_dir])
-  done
-  AS_IF([test $gq_have_model = yes], [gq_model_summary="yes ($GQ_CXX, $RELACY_INCLUDE/relacy)"],
-    [gq_model_summary="no: relacy/relacy.hpp was not found (Debian: apt-get install relacy-dev)"])
+  AC_MSG_CHECKING([whether $GQ_CXX finds relacy])
+  echo '#include <relacy/relacy.hpp>' >conftest.cpp
+  AS_IF([$GQ_CXX -std=gnu++17 -w -fsyntax-only conftest.cpp >&AS_MESSAGE_LOG_FD 2>&1],
+    [AC_MSG_RESULT([yes]); gq_model_summary="make check-model ($GQ_CXX)"],
+    [AC_MSG_RESULT([no]); gq_model_summary="no: no relacy/relacy.hpp (Debian: apt-get install relacy-dev)"])
+  rm -f conftest.cpp
 ])
-AM_CONDITIONAL([HAVE_RELACY], [test $gq_have_model = yes])
 ])
