@@ -152,6 +152,14 @@ START_TEST(text_that_is_no_number_is_refused)
 }
 END_TEST
 
+START_TEST(leading_zeros_are_decimal)
+{
+  gq_options options = suite_options("echo");
+  const gq_status status = gq_option_set(&options, "capacity", "0100");
+  ck_assert_msg(status == GQ_INVALID || options.capacity == 100, "0100 was read as %u", options.capacity);
+}
+END_TEST
+
 START_TEST(sizes_take_suffixes)
 {
   static const struct { const char *text; uint64_t value; } cases[] = {
@@ -326,6 +334,7 @@ static void read_child_warnings(const char *variable, const char *value, char *t
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
     setenv(variable, value, 1);
+    setenv("GPUQUEUE_WORKRES", "1", 1);   /* another one, always */
     execl("/proc/self/exe", "test_options", "--only-init", (char *)NULL);
     _exit(127);
   }
@@ -339,7 +348,7 @@ static void read_child_warnings(const char *variable, const char *value, char *t
   ck_assert_msg(WIFEXITED(wait_status) && !WEXITSTATUS(wait_status), "the child ended with %d: %s", wait_status, text);
 }
 
-START_TEST(an_unknown_variable_is_warned_about_once)
+START_TEST(unknown_variables_are_warned_about_once)
 {
   char text[4096];
   if (support_is_valgrind()) return;   /* it cannot run /proc/self/exe */
@@ -347,8 +356,9 @@ START_TEST(an_unknown_variable_is_warned_about_once)
   const char *first = strstr(text, "GPUQUEUE_CAPACTY");
   ck_assert_msg(first != NULL, "no warning in \"%s\"", text);
   ck_assert_msg(!strstr(first + 1, "GPUQUEUE_CAPACTY"), "warned twice: \"%s\"", text);
+  ck_assert_msg(strstr(text, "GPUQUEUE_WORKRES"), "warned about one of two only: \"%s\"", text);
   read_child_warnings("GPUQUEUE_CAPACITY", "64", text, sizeof text);
-  ck_assert_msg(!strstr(text, "GPUQUEUE_"), "warned about a known variable: \"%s\"", text);
+  ck_assert_msg(!strstr(text, "GPUQUEUE_CAPACITY"), "warned about a known variable: \"%s\"", text);
 }
 END_TEST
 
@@ -392,6 +402,7 @@ int main(int argc, char **argv)
     SUITE_TEST_ONCE(defaults_are_those_of_the_table),
     SUITE_TEST_ONCE(numbers_are_set_within_their_range_only),
     SUITE_TEST_ONCE(text_that_is_no_number_is_refused),
+    SUITE_TEST_ONCE(leading_zeros_are_decimal),
     SUITE_TEST_ONCE(sizes_take_suffixes),
     SUITE_TEST_ONCE(dashes_and_underscores_are_the_same),
     SUITE_TEST_ONCE(unknown_names_are_refused),
@@ -402,7 +413,7 @@ int main(int argc, char **argv)
     SUITE_TEST_ONCE(init_refuses_a_struct_without_its_size),
     SUITE_TEST_ONCE(the_environment_sets_defaults),
     SUITE_TEST_ONCE(a_bad_variable_is_an_error_that_names_it),
-    SUITE_TEST_ONCE(an_unknown_variable_is_warned_about_once),
+    SUITE_TEST_ONCE(unknown_variables_are_warned_about_once),
     SUITE_TEST_ONCE(every_status_has_a_name_and_a_text),
     SUITE_TEST_ONCE(the_version_is_the_headers),
   };
