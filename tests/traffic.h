@@ -9,7 +9,7 @@
 #include "support.h"
 
 #define TRAFFIC_PRODUCERS 16
-#define TRAFFIC_MOST_MESSAGES (UINT64_C(1) << 22)   /* per producer, for the ledger's sake */
+#define TRAFFIC_MOST_MESSAGES (UINT64_C(1) << 24)   /* per producer, for the ledger's sake */
 
 /** What kind of messages a stress test sends. */
 typedef struct traffic_kind {
