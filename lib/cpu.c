@@ -34,7 +34,7 @@ typedef struct source {
   GQ_LINE gq_a32 turn;       /* 1 while a worker fetches */
   gq_a64 next;               /* the position to fetch next; written by whoever has the turn */
   GQ_LINE gq_a64 ended;      /* entries of the completion order given out */
-  gq_a64 *keys;              /* by ring index: see gq_key_start() */
+  gq_key_word *keys;         /* by ring index: see gq_key_start() */
 } source;
 
 typedef struct worker {
@@ -65,26 +65,70 @@ static void bump(uint64_t *counter, uint64_t by)
   __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
 }
 
+/* ----------------------------------------------------------------------------------------------- watching
+ * `awake` counts the workers that look at the lanes now and then. When it falls to 0 the lanes say parked, and a client
+ * that enqueues rings the bell. */
+
+static void set_parked(gq_backend_state *state, uint32_t parked)
+{
+  for (uint32_t l = 0; l < state->c->lane_count; l++)
+    gq_st32(&state->c->lanes[l].head->parked, parked, GQ_RELAXED, GQ_SYS);
+}
+
+static bool anything_waits(gq_backend_state *state)
+{
+  const uint32_t head = gq_ld32(&state->ring->head, GQ_RELAXED, GQ_GPU);
+
+  if (head != gq_ld32(&state->ring->tail, GQ_RELAXED, GQ_GPU)) return true;
+  for (uint32_t l = 0; l < state->c->lane_count; l++) {
+    const gq_lane *lane = &state->c->lanes[l];
+    const uint64_t next = gq_ld64(&state->sources[l].next, GQ_RELAXED, GQ_GPU);
+    gq_cell_view view;
+
+    if (gq_cell_get(lane->submissions + (next & lane->ring_mask) * lane->units, lane->units, lane->unit_bytes,
+                    gq_tag(next, lane->ring_log2), &view, NULL)) return true;
+  }
+  return false;
+}
+
+/* Who runs a handler that may take long is not there for others: clients must ring when nobody else is. */
+static void step_aside(gq_backend_state *state)
+{
+  if (gq_add32(&state->awake, (uint32_t)-1, GQ_ACQ_REL) != 1) return;
+  set_parked(state, 1);
+  gq_fence_sys(); /* [P1] pairs with gq_wake_consumer(): the word is set before the last look */
+  if (anything_waits(state)) gq_wake(&state->bell, 1);
+}
+
+static void step_back(gq_backend_state *state)
+{
+  if (gq_add32(&state->awake, 1, GQ_ACQ_REL) == 0) set_parked(state, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------ running */
 
-static void complete(worker *w, const fetched *f, const gq_job *job, uint32_t status, uint32_t attempts, int32_t code,
-                     const uint8_t *result, uint32_t size)
+typedef struct outcome {
+  uint32_t status, attempts, size;
+  int32_t code;
+  const uint8_t *result;
+} outcome;
+
+static void complete(worker *w, const fetched *f, const gq_job *job, const outcome *o)
 {
   const gq_consumption *c = w->state->c;
   gq_lane *lane = &c->lanes[f->lane];
   source *s = &w->state->sources[f->lane];
   const uint32_t inline_room = gq_inline_bytes(c->limits.units, c->limits.unit_bytes, 0);
-  const uint32_t in_slot = status == GQ_OK && size > inline_room;
-  const uint32_t bytes = status == GQ_OK && !in_slot ? size : 0;
+  const uint32_t in_slot = o->status == GQ_OK && o->size > inline_room;
+  const uint32_t bytes = o->status == GQ_OK && !in_slot ? o->size : 0;
   gq_cell_view view;
 
-  bump(status == GQ_OK ? &w->counters.completed :
-       status == GQ_CANCELLED ? &w->counters.cancelled : &w->counters.failed, 1);
-  if (attempts > 1) bump(&w->counters.retried, attempts - 1);
+  bump(o->status == GQ_OK ? &w->counters.completed :
+       o->status == GQ_CANCELLED ? &w->counters.cancelled : &w->counters.failed, 1);
+  if (o->attempts > 1) bump(&w->counters.retried, o->attempts - 1);
   bump(&w->counters.finished, 1);
-  gq_completion_head(view.head, status == GQ_OK || status == GQ_RESULT_TOO_LARGE ? size : 0,
-                     (in_slot ? GQ_CELL_SLOT : 0u) | job->recall, status, attempts, code);
-  if (status != GQ_OK) view.head[1] |= GQ_CELL_SLOT; /* no inline bytes, whatever the size says */
+  gq_completion_head(view.head, o->size, (in_slot ? GQ_CELL_SLOT : 0u) | job->recall, o->status, o->attempts, o->code);
+  if (o->status != GQ_OK) view.head[1] |= GQ_CELL_SLOT; /* no inline bytes, whatever the size says */
   if (!c->limits.ordered) {
     const uint64_t d = gq_add64(&s->ended, 1, GQ_RELAXED);
 
@@ -95,12 +139,20 @@ static void complete(worker *w, const fetched *f, const gq_job *job, uint32_t st
   }
   /* [C1] release: licenses the client to read the result, and [C2] the result slot */
   gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
-              gq_tag(f->position, lane->ring_log2), &view, result, bytes);
+              gq_tag(f->position, lane->ring_log2), &view, o->result, bytes);
   /* No fence: a sleeper that is missed here wakes up by itself within 1 ms. */
   if (gq_ld32(&lane->head->sleepers, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, 0x7fffffff);
 }
 
-static void run(worker *w, const fetched *f, const gq_job *job)
+static void stamp(const worker *w, const fetched *f, bool at_end, uint64_t now)
+{
+  const gq_lane *lane = &w->state->c->lanes[f->lane];
+  gq_stamp *stamps = &lane->start_stamps[(f->position & lane->ring_mask) / GQ_SAMPLE];
+
+  if (f->position % GQ_SAMPLE == 0) gq_st64(at_end ? &stamps->end : &stamps->start, now, GQ_RELAXED, GQ_SYS);
+}
+
+static outcome run(worker *w, const fetched *f, const gq_job *job)
 {
   const gq_consumption *c = w->state->c;
   gq_lane *lane = &c->lanes[f->lane];
@@ -108,32 +160,32 @@ static void run(worker *w, const fetched *f, const gq_job *job)
   const uint64_t id = gq_id_make(f->lane, f->position);
   gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
   gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
-  const bool sampled = f->position % GQ_SAMPLE == 0;
-  int32_t code;
+  const bool timed = !c->handler->is_short || job->has_slot || f->position % GQ_SAMPLE == 0;
+  outcome o = {job->malformed ? GQ_MALFORMED : GQ_CANCELLED, 0, 0, 0, NULL};
 
-  if (job->malformed || job->cancelled) {
-    complete(w, f, job, job->malformed ? GQ_MALFORMED : GQ_CANCELLED, 0, 0, NULL, 0);
-    return;
-  }
-  if (!c->handler->is_short || job->has_slot || sampled) {
+  if (job->malformed || job->cancelled) return o;
+  if (timed) {
     const uint64_t now = gq_now();
 
     gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
     gq_st64(&w->busy_since, now, GQ_RELEASE, GQ_SYS);
-    if (sampled)
-      gq_st64(&lane->start_stamps[(f->position & lane->ring_mask) / GQ_SAMPLE].start, now, GQ_RELAXED, GQ_SYS);
+    stamp(w, f, false, now);
   }
   for (;;) {
-    code = c->handler->function(&msg, &reply, &context);
-    if (code == 0 || msg.attempt >= c->limits.attempts) break;
+    o.code = c->handler->function(&msg, &reply, &context);
+    if (o.code == 0 || msg.attempt >= c->limits.attempts) break;
     msg.attempt++;
     reply.size = 0;
   }
-  if (sampled)
-    gq_st64(&lane->start_stamps[(f->position & lane->ring_mask) / GQ_SAMPLE].end, gq_now(), GQ_RELAXED, GQ_SYS);
-  gq_st64(&w->busy_since, 0, GQ_RELAXED, GQ_SYS);
-  complete(w, f, job, code ? GQ_FAILED : reply.size > job->room ? GQ_RESULT_TOO_LARGE : GQ_OK, msg.attempt, code,
-           reply.data, reply.size);
+  if (timed) {
+    stamp(w, f, true, gq_now());
+    gq_st64(&w->busy_since, 0, GQ_RELAXED, GQ_SYS);
+  }
+  o.status = o.code ? GQ_FAILED : reply.size > job->room ? GQ_RESULT_TOO_LARGE : GQ_OK;
+  o.attempts = msg.attempt;
+  o.size = reply.size;
+  o.result = reply.data;
+  return o;
 }
 
 /* Run one message, then those that waited for it by key. */
@@ -141,21 +193,32 @@ static void serve(worker *w, fetched *f)
 {
   const gq_consumption *c = w->state->c;
   gq_lane *lane = &c->lanes[f->lane];
-  gq_a64 *keys = w->state->sources[f->lane].keys;
+  gq_key_word *keys = w->state->sources[f->lane].keys;
   bool first = true;
 
   for (;;) {
-    uint64_t next;
+    gq_key_word *word = &keys[f->position & lane->ring_mask];
+    const uint64_t position = f->position;
+    uint64_t next = 0;
+    bool may_take_long;
+    outcome o;
     gq_job job;
 
-    gq_job_decode(&job, f->position, f->view.head, f->view.ext, &c->limits);
-    if (first && job.dependency && job.dependency <= f->position) {
-      const uint64_t d = f->position - job.dependency;
+    gq_job_decode(&job, position, f->view.head, f->view.ext, &c->limits);
+    if (first && job.dependency && job.dependency <= position) {
+      const uint64_t d = position - job.dependency;
+      gq_key_word *before = &keys[d & lane->ring_mask];
 
-      if (!gq_key_start(&keys[d & lane->ring_mask], d, f->position, lane->ring_mask + 1)) return;
+      if (!gq_key_start(before, d, position, lane->ring_mask + 1)) return;
+      while (!gq_key_is_posted(before, d)) sched_yield(); /* a few instructions away, unless its thread was stopped */
     }
-    run(w, f, &job);
-    next = job.key ? gq_key_finish(&keys[f->position & lane->ring_mask], f->position) : 0;
+    may_take_long = !c->handler->is_short || job.has_slot;
+    if (may_take_long) step_aside(w->state);
+    o = run(w, f, &job);
+    if (may_take_long) step_back(w->state);
+    if (job.key) next = gq_key_finish(word, position);
+    complete(w, f, &job, &o);
+    if (job.key) gq_key_posted(word, position);
     if (!next) return;
     f->position = next;
     first = false;
@@ -263,7 +326,7 @@ static bool serve_lanes(worker *w)
 
       for (uint32_t i = keep; i < n; i++) ring_put(state, entry++, &w->batch[i]);
     }
-    if (state->worker_count > 1 && (keep < n || !state->c->handler->is_short)) wake_one(state);
+    if (keep < n) wake_one(state);
     for (uint32_t i = 0; i < keep; i++) serve(w, &w->batch[i]);
   }
   return any;
@@ -276,33 +339,9 @@ static bool serve_ring(worker *w)
 
   if (state->worker_count == 1 || gq_ring_claim(state->ring, 1, &entry) == 0) return false;
   ring_get(state, entry, &w->batch[0]);
-  wake_one(state); /* while this one is busy, somebody should be looking */
+  if (gq_ring_waiting(state->ring)) wake_one(state);
   serve(w, &w->batch[0]);
   return true;
-}
-
-/* ------------------------------------------------------------------------------------------------- parking */
-
-static void set_parked(gq_backend_state *state, uint32_t parked)
-{
-  for (uint32_t l = 0; l < state->c->lane_count; l++)
-    gq_st32(&state->c->lanes[l].head->parked, parked, GQ_RELAXED, GQ_SYS);
-}
-
-static bool anything_waits(gq_backend_state *state)
-{
-  const uint32_t head = gq_ld32(&state->ring->head, GQ_RELAXED, GQ_GPU);
-
-  if (head != gq_ld32(&state->ring->tail, GQ_RELAXED, GQ_GPU)) return true;
-  for (uint32_t l = 0; l < state->c->lane_count; l++) {
-    const gq_lane *lane = &state->c->lanes[l];
-    const uint64_t next = gq_ld64(&state->sources[l].next, GQ_RELAXED, GQ_GPU);
-    gq_cell_view view;
-
-    if (gq_cell_get(lane->submissions + (next & lane->ring_mask) * lane->units, lane->units, lane->unit_bytes,
-                    gq_tag(next, lane->ring_log2), &view, NULL)) return true;
-  }
-  return false;
 }
 
 /* Sleep until somebody rings. The last one awake tells the clients first, and looks once more. */
@@ -457,7 +496,7 @@ static gq_status allocate(gq_backend_state *state, const gq_consumption *c)
       !state->ring_free)
     return gq_fail(GQ_NO_MEMORY, "no memory for %u workers", state->worker_count);
   for (uint32_t l = 0; l < c->lane_count; l++) {
-    state->sources[l].keys = calloc(c->lanes[l].ring_mask + 1, sizeof(gq_a64));
+    state->sources[l].keys = calloc(c->lanes[l].ring_mask + 1, sizeof(gq_key_word));
     if (!state->sources[l].keys) return gq_fail(GQ_NO_MEMORY, "no memory for a lane's key order");
   }
   return GQ_OK;

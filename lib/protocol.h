@@ -146,32 +146,58 @@ GQ_CONSUMER uint64_t gq_ending_word(uint64_t d, uint64_t position, unsigned ring
 
 /* ------------------------------------------------------------------------------------------------ key order
  * A message with a key names the message before it with the same key hash (its dependency d). Per position there is
- * one word: position * 2 + 1 once that position has finished, or m * 2 while message m waits for it. Whoever
- * finishes d takes over m, so nobody ever waits with a worker in hand. */
+ * a link: position * 2 + 1 once that position has finished, or m * 2 while message m waits for it. Whoever finishes d
+ * takes over m, so nobody ever waits with a worker in hand.
+ *
+ * The link must be closed before the completion of d is there for all to see: after that the client may let position
+ * d + N have the word. What comes in between, a message that finds the link closed before d's completion is posted,
+ * would complete before d; it waits for `posted`, which follows within a few instructions. */
 
-/** Message \p m is about to start and depends on \p d. \return 1 if it may run now; 0 if the finisher of \p d will
- * run it. \p word is d's word; \p ring_cells is N. */
-GQ_CONSUMER int gq_key_start(gq_a64 *word, uint64_t d, uint64_t m, uint64_t ring_cells)
+typedef struct gq_key_word {
+  gq_a64 link;
+  gq_a64 posted; /* 1 more than the latest position whose completion has been posted */
+} gq_key_word;
+
+/** Message \p m is about to start and depends on \p d, whose word is \p word; \p ring_cells is N. \return 1 if it may
+ * run once gq_key_is_posted(); 0 if the finisher of \p d will run it. */
+GQ_CONSUMER int gq_key_start(gq_key_word *word, uint64_t d, uint64_t m, uint64_t ring_cells)
 {
   for (;;) {
     /* [K1] acquire: what the handler of d did is visible to the handler of m; pairs with [K1] in gq_key_finish().
      * Loaded again after a failed exchange, which acquires nothing. */
-    uint64_t v = gq_ld64(word, GQ_ACQUIRE, GQ_GPU);
+    uint64_t v = gq_ld64(&word->link, GQ_ACQUIRE, GQ_GPU);
 
     /* Later laps reuse the word only after d has finished; a waiter beyond d + N waits for a later lap. */
     if (v & 1 ? v >> 1 >= d : v >> 1 > d + ring_cells) return 1;
-    if (gq_cas64(word, &v, m << 1, GQ_ACQ_REL)) return 0; /* [K2] release: m's claim; pairs with gq_key_finish() */
+    /* [K2] release: m's claim; pairs with gq_key_finish() */
+    if (gq_cas64(&word->link, &v, m << 1, GQ_ACQ_REL)) return 0;
   }
 }
 
-/** Position \p d, which has a key, has finished and its completion is written. \return the position that waited for
- * it and that the caller must run now, or 0. */
-GQ_CONSUMER uint64_t gq_key_finish(gq_a64 *word, uint64_t d)
+/** Whether the completion of \p d has been posted. */
+GQ_CONSUMER int gq_key_is_posted(gq_key_word *word, uint64_t d)
+{
+  /* [K3] acquire: pairs with gq_key_posted() */
+  return gq_ld64(&word->posted, GQ_ACQUIRE, GQ_GPU) > d;
+}
+
+/** Position \p d, which has a key, has run; its completion is about to be posted. \return the position that waited for
+ * it and that the caller must run after that, or 0. */
+GQ_CONSUMER uint64_t gq_key_finish(gq_key_word *word, uint64_t d)
 {
   /* [K1] release, [K2] acquire */
-  const uint64_t v = gq_xchg64(word, d << 1 | 1, GQ_ACQ_REL);
+  const uint64_t v = gq_xchg64(&word->link, d << 1 | 1, GQ_ACQ_REL);
 
   return !(v & 1) && v >> 1 > d ? v >> 1 : 0;
+}
+
+/** The completion of \p d has been posted. May come after a later lap has used the word: it never goes back. */
+GQ_CONSUMER void gq_key_posted(gq_key_word *word, uint64_t d)
+{
+  uint64_t v = gq_ld64(&word->posted, GQ_RELAXED, GQ_GPU);
+
+  /* [K3] release: d's completion comes before that of whoever sees this */
+  while (v <= d && !gq_cas64(&word->posted, &v, d + 1, GQ_ACQ_REL)) continue;
 }
 
 #endif

@@ -88,12 +88,15 @@ static uint64_t above(uint64_t a, uint64_t b)
 
 gq_status gq_stats(gq_queue *queue, gq_statistics *statistics)
 {
-  gq_core *core = queue->core;
   gq_consumed consumed;
   gq_statistics s;
   uint64_t taken = 0;
-  const size_t size = statistics->size;
+  gq_core *core;
+  size_t size;
 
+  if (!queue || !statistics) return gq_fail(GQ_INVALID, "gq_stats: an argument is NULL");
+  core = queue->core;
+  size = statistics->size;
   if (size == 0) return gq_fail(GQ_INVALID, "gq_stats: size is 0, not sizeof(gq_statistics), %zu", sizeof s);
   memset(&s, 0, sizeof s);
   memset(&consumed, 0, sizeof consumed);
