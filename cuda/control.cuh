@@ -24,7 +24,7 @@ __device__ __forceinline__ void gq_set_phase(const gq_dev_queue &q, uint32_t pha
 /* Tell the lanes' clients whether somebody is looking. */
 __device__ __forceinline__ void gq_set_parked(const gq_dev_queue &q, uint32_t parked)
 {
-  for (uint32_t i = gq_lane_id(); i < q.lane_count; i += 32) gq_st32(q.lanes[i].parked, parked, GQ_RELAXED, GQ_SYS);
+  for (uint32_t i = gq_lane_id(); i < q.lane_count; i += 32) gq_st32(gq_dev_lane(q, i).parked(), parked, GQ_RELAXED, GQ_SYS);
   gq_fence_sys(); /* [P1] the word is set before the last look at the cells */
   __syncwarp();
 }

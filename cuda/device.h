@@ -28,19 +28,17 @@ typedef struct gq_cursor {
   uint32_t spare;
 } gq_cursor;
 
-/** A lane as the device sees it. */
-typedef struct gq_dev_lane {
-  GQ_AT(const gq_unit) submissions;  /* host memory */
-  GQ_AT(gq_unit) completions;        /* host memory */
-  GQ_AT(gq_a64) endings;             /* host memory */
-  GQ_AT(gq_a64) stamps;              /* host memory: start and end of each sampled message */
-  GQ_AT(gq_a32) parked;              /* host memory */
-  GQ_AT(uint8_t) arena;              /* host memory */
-  GQ_AT(uint8_t) mirror;             /* device memory: slots are worked on here, at the arena's offsets */
-  GQ_AT(gq_a64) keys;                /* device memory: see gq_key_start() */
-  GQ_AT(gq_a64) ended;               /* device memory: entries of the completion order given out */
-  GQ_AT(gq_front) front;             /* device memory */
-} gq_dev_lane;
+#define GQ_MAX_LANES 1024u
+
+/** Where the parts of a lane are. All lanes of a queue have the same shape, so a lane is known by two addresses: its
+ * host memory, in the constant array gq_lane_bases, and its device memory, which lies in one row with the others'. */
+typedef struct gq_lane_map {
+  uint64_t submissions, completions, endings, stamps, parked, arena; /* offsets from the lane's host memory */
+  uint64_t keys, ended, front;        /* offsets from its device memory: gq_key_start(), the completion order, ingress */
+  GQ_AT(uint8_t) device;              /* device memory of lane 0 */
+  uint64_t stride;                    /* to that of the next lane */
+  GQ_AT(uint8_t) mirrors;             /* slots are worked on here, at the arena's offsets; arena_bytes a lane */
+} gq_lane_map;
 
 /** Counters of the consumer; device memory, copied to the control page when asked. */
 typedef struct gq_dev_counters {
@@ -92,7 +90,7 @@ typedef struct gq_busy {
 /** The kernel's parameter. */
 typedef struct gq_dev_queue {
   gq_limits limits;
-  GQ_AT(const gq_dev_lane) lanes;
+  gq_lane_map map;
   GQ_AT(gq_dev_shared) shared;
   GQ_AT(gq_control) control;
   GQ_AT(gq_unit) ring_cells;
@@ -101,7 +99,7 @@ typedef struct gq_dev_queue {
   GQ_AT(gq_cursor) cursors;      /* by lane, then by warp of the lane */
   GQ_AT(gq_busy) busy;
   uint64_t park_ns, stall_ns;
-  uint32_t lane_count, ring_log2, ring_slack;
+  uint32_t lane_count, ring_log2;
   uint32_t units_log2;           /* units in a cell */
   uint32_t ingress_blocks;       /* blocks 0 to this - 1 fetch, the others work; warp 0 of block 0 controls */
   uint32_t warps_per_lane;

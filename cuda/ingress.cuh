@@ -23,8 +23,24 @@ struct gq_catch {
   uint32_t ready[GQ_WINDOWS]; /* header threads whose cell is complete and new */
   uint32_t flags;             /* of this thread's cell in each window, 8 bits a window */
   uint32_t total;
-  bool heavy;                 /* some of them have slots */
+  bool heavy;                 /* some of them have slots, or wait for another by key */
 };
+
+/* The word of the phase that is on; its low two bits are the phase. */
+__device__ __forceinline__ uint32_t gq_phase_here(const gq_dev_queue &q)
+{
+  const uint32_t word = gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU);
+
+  return word >> 16 == (q.epoch & 0xffffu) ? word : gq_phase_word(q.epoch, 0, GQ_RUN);
+}
+
+/* The same to all of the warp. */
+__device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
+{
+  return __shfl_sync(GQ_ALL, gq_phase_here(q), 0);
+}
+
+__device__ __forceinline__ bool gq_is_leaving(const gq_dev_queue &q) { return (gq_phase_here(q) & 3u) == GQ_LEAVE; }
 
 __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
 {
@@ -35,7 +51,7 @@ __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
 __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk, gq_gate *gate)
 {
   if (chunk <= gate->seen) return true;
-  const gq_unit u = gq_unit_ld_gpu((const gq_unit *)l.front);
+  const gq_unit u = gq_unit_ld_gpu((const gq_unit *)l.front());
   const uint64_t seen = u.w[0] | (uint64_t)u.w[1] << 32, eager = u.w[2] | (uint64_t)u.w[3] << 32;
 
   if (eager != gate->eager) gate->idle = 0;
@@ -62,7 +78,7 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
 
     if (open && (burst || polled == 0)) {
       polled |= 1u << d;
-      c->unit[d] = gq_unit_ld_sys(l.submissions + ((base + d * 32 + t) & unit_mask));
+      c->unit[d] = gq_unit_ld_sys(l.submissions() + ((base + d * 32 + t) & unit_mask));
     }
   }
   c->total = 0;
@@ -73,17 +89,18 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     c->ready[d] = 0;
     if (!(polled >> d & 1)) continue;
     const bool ok = c->unit[d].w[3] == tag;
-    const uint32_t size = __shfl_sync(GQ_ALL, c->unit[d].w[0], h), flags = __shfl_sync(GQ_ALL, c->unit[d].w[1], h);
+    const uint32_t size = __shfl_sync(GQ_ALL, c->unit[d].w[0], h), word1 = __shfl_sync(GQ_ALL, c->unit[d].w[1], h);
+    const uint32_t flags = word1 & 0xffu, dependency = word1 >> 8;
     const uint32_t room = __shfl_sync(GQ_ALL, c->unit[d].w[2], (h + 1) & 31);
     const bool head_ok = __shfl_sync(GQ_ALL, ok, h);
     const uint32_t there = __ballot_sync(GQ_ALL, head_ok && (ok || u >= gq_needed_units(size, flags, words)));
     const bool is_new = !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1);
     const bool ready = is_new && (there >> h & group) == group;
 
-    c->flags |= (flags & 0xff) << (d * 8);
+    c->flags |= flags << (d * 8);
     c->ready[d] = __ballot_sync(GQ_ALL, ready && u == 0);
     c->total += __popc(c->ready[d]);
-    c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || ((flags & GQ_CELL_EXT) && room)));
+    c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || ((flags & GQ_CELL_EXT) && room) || dependency));
   }
 }
 
@@ -104,6 +121,10 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = t & ~(units - 1), u = t & (units - 1);
 
+  uint64_t ending = 0;
+
+  /* The entries in the completion order are asked for now, so that the answer comes while the handler runs. */
+  if (t == 0 && !q.limits.ordered) ending = gq_add64(gq_dev_lane(q, lane).ended(), (uint64_t)c.total, GQ_RELAXED);
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
     if (!(c.ready[d] >> h & 1)) continue;
@@ -112,7 +133,7 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
     stage.put_unit(i, u, c.unit[d], c.flags >> (d * 8) & 0xff);
     if (u == 0) stage.set_origin(i, lane, ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2);
   }
-  gq_serve_threads(q, stage, c.total);
+  gq_serve_threads<true>(q, stage, c.total, ending);
 }
 
 /* Put what was found into the resident ring. */
@@ -130,7 +151,9 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
     const uint32_t entry = first + gq_rank_in_catch(c, d, h), i = entry & mask, tag = gq_tag(entry, q.ring_log2);
     gq_unit unit = c.unit[d];
 
-    while (!gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2)) continue; /* its reader is copying it out */
+    /* Its last reader is copying it out or, with the ring full, still to come. */
+    while (!gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2))
+      if (gq_is_leaving(q)) break;
     unit.w[3] = tag;
     gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
     if (u == 0) {
@@ -147,7 +170,7 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
 __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
                                              gq_cursor *cursor, gq_gate *gate)
 {
-  const gq_dev_lane &l = q.lanes[lane];
+  const gq_dev_lane l(q, lane);
   const uint32_t cells = 32u >> q.units_log2, all = cells * GQ_WINDOWS;
   const uint64_t chunk = cursor->chunk;
   gq_catch c;
@@ -164,14 +187,10 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
   }
   const bool direct = q.is_short && c.total <= GQ_DIRECT && !c.heavy;
 
-  if (!direct && gq_ring_room(&q.shared->ring, 1u << q.ring_log2, q.ring_slack) < c.total) {
-    __nanosleep(500); /* the workers are busy: leave it in the lane */
-    return 0;
-  }
   if (gq_lane_id() == 0) {
-    gq_add64(&q.shared->counters.taken, (uint64_t)c.total, GQ_RELAXED);
-    if (cursor->got == 0) gq_raise(&l.front->seen, chunk + 1);
-    if (gate->burst) gq_raise(&l.front->eager, chunk + q.warps_per_lane);
+    gq_dev_count(&q.shared->counters.taken, c.total);
+    if (cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
+    if (gate->burst) gq_raise(&l.front()->eager, chunk + q.warps_per_lane);
   }
   gate->idle = 0;
 #pragma unroll
@@ -192,16 +211,8 @@ __device__ __forceinline__ bool gq_anything_new(const gq_dev_queue &q, uint32_t 
 {
   gq_catch c;
 
-  gq_look(q, q.lanes[lane], cursor, true, &c);
+  gq_look(q, gq_dev_lane(q, lane), cursor, true, &c);
   return c.total != 0;
-}
-
-/* The word of the phase that is on, to all of the warp; its low two bits are the phase. */
-__device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
-{
-  const uint32_t word = __shfl_sync(GQ_ALL, gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU), 0);
-
-  return word >> 16 == (q.epoch & 0xffffu) ? word : gq_phase_word(q.epoch, 0, GQ_RUN);
 }
 
 /* Lanes are dealt out to ingress warps: with more warps than lanes, warp w takes every warps_per_lane-th chunk of lane

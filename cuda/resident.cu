@@ -4,6 +4,8 @@
  * charge. One entry for each scope; the handler is chosen by number. */
 #include "cuda/control.cuh"
 
+__constant__ uint64_t gq_lane_bases[GQ_MAX_LANES];
+
 extern __shared__ __align__(16) uint8_t gq_shared_memory[];
 
 template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_queue &q)
@@ -30,17 +32,17 @@ template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_qu
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) gq_resident_thread(const __grid_constant__ gq_dev_queue q)
+extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_thread(const __grid_constant__ gq_dev_queue q)
 {
   gq_resident<1>(q);
 }
 
-extern "C" __global__ void __launch_bounds__(256) gq_resident_warp(const __grid_constant__ gq_dev_queue q)
+extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_warp(const __grid_constant__ gq_dev_queue q)
 {
   gq_resident<2>(q);
 }
 
-extern "C" __global__ void __launch_bounds__(256) gq_resident_block(const __grid_constant__ gq_dev_queue q)
+extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_block(const __grid_constant__ gq_dev_queue q)
 {
   gq_resident<3>(q);
 }

@@ -28,13 +28,13 @@ __device__ __forceinline__ uint64_t gq_message_id(uint32_t lane, uint64_t positi
 __device__ __forceinline__ void gq_fill_message(gq_msg *msg, gq_reply *reply, const gq_dev_lane &l, const gq_job &job,
                                                 uint32_t lane, uint8_t *payload, uint8_t *out)
 {
-  msg->data = job.has_slot ? l.mirror + job.slot_offset : payload;
+  msg->data = job.has_slot ? l.mirror() + job.slot_offset : payload;
   msg->size = job.size;
   msg->attempt = 1;
   msg->id = gq_message_id(lane, job.position);
   msg->key = job.key;
   msg->tag = job.tag;
-  reply->data = job.has_result_slot ? l.mirror + job.result_offset : out;
+  reply->data = job.has_result_slot ? l.mirror() + job.result_offset : out;
   reply->capacity = job.room;
   reply->size = 0;
 }
@@ -62,7 +62,7 @@ __device__ __forceinline__ void gq_stamp(const gq_dev_lane &l, const gq_limits &
   if (position % GQ_SAMPLE == 0) {
     const uint64_t at = (position & ((1ull << limits.ring_log2) - 1)) / GQ_SAMPLE;
 
-    gq_st64(&l.stamps[at * 2 + which], ns, GQ_RELAXED, GQ_SYS);
+    gq_st64(&l.stamps()[at * 2 + which], ns, GQ_RELAXED, GQ_SYS);
   }
 }
 
@@ -74,9 +74,9 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
 {
   const uint32_t units = 1u << q.units_log2, t = gq_lane_id();
   const uint32_t inline_bytes = head[1] & GQ_CELL_SLOT ? 0 : head[0];
-  const uint32_t used = 1 + (inline_bytes + 11) / 12;
+  const uint32_t used = 1 + (inline_bytes + 11) / 12, end = 32 - __clz(mask);
 
-  for (uint32_t it = 0; it < units; it++) {
+  for (uint32_t it = 0; it * 32 >> q.units_log2 < end; it++) {
     const uint32_t index = it * 32 + t, c = index >> q.units_log2, u = index & (units - 1);
     const uint32_t its_used = __shfl_sync(GQ_ALL, used, c), its_lane = __shfl_sync(GQ_ALL, lane, c);
     const uint64_t its_position = __shfl_sync(GQ_ALL, position, c);
@@ -84,7 +84,7 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
     const uint32_t h2 = __shfl_sync(GQ_ALL, head[2], c);
 
     if ((mask >> c & 1) && u < its_used) {
-      const gq_dev_lane &l = q.lanes[its_lane];
+      const gq_dev_lane l(q, its_lane);
       const uint32_t *words = (const uint32_t *)stage.reply(c) + (u - 1) * 3;
       const uint64_t cell = its_position & ((1ull << q.limits.ring_log2) - 1);
       gq_unit unit;
@@ -93,46 +93,52 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
       else unit.w[0] = words[0], unit.w[1] = words[1], unit.w[2] = words[2];
       unit.w[3] = gq_tag(its_position, q.limits.ring_log2);
       /* [C1] the tags license the client to read the cell */
-      gq_unit_st_sys(l.completions + (cell << q.units_log2) + u, unit);
+      gq_unit_st_sys(l.completions() + (cell << q.units_log2) + u, unit);
     }
   }
 }
 
-/* Enter the positions of all threads in `mask` into their lanes' completion order, a lane at a time. */
-__device__ __forceinline__ void gq_post_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position)
+/* Entries in the completion order for all threads in `mask`, all lanes at once. \return this thread's. */
+__device__ __forceinline__ uint64_t gq_reserve_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane)
 {
   const uint32_t t = gq_lane_id();
-  uint32_t left = mask;
+  const bool mine = mask >> t & 1;
+  const uint32_t same = __match_any_sync(GQ_ALL, mine ? lane : GQ_ALL), leader = __ffs(same) - 1;
+  uint64_t d = 0;
 
-  while (left) {
-    const uint32_t leader = __ffs(left) - 1, its_lane = __shfl_sync(GQ_ALL, lane, leader);
-    const uint32_t same = __ballot_sync(GQ_ALL, (left >> t & 1) && lane == its_lane);
-    const gq_dev_lane &l = q.lanes[its_lane];
-    uint64_t d = 0;
+  if (q.limits.ordered) return 0;
+  if (mine && t == leader) d = gq_add64(gq_dev_lane(q, lane).ended(), (uint64_t)__popc(same), GQ_RELAXED);
+  return __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
+}
 
-    if (t == leader) d = gq_add64(l.ended, (uint64_t)__popc(same), GQ_RELAXED);
-    d = __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
-    if (same >> t & 1) /* [O1] the tag licenses a poller to look at the position that it names */
-      gq_st64(&l.endings[gq_ending_index(d, q.limits.ring_log2)], gq_ending_word(d, position, q.limits.ring_log2),
-              GQ_RELAXED, GQ_SYS);
-    left &= ~same;
-  }
+__device__ __forceinline__ void gq_post_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position,
+                                                uint64_t d)
+{
+  if (q.limits.ordered || !(mask >> gq_lane_id() & 1)) return;
+  /* [O1] the tag licenses a poller to look at the position that it names */
+  gq_st64(&gq_dev_lane(q, lane).endings()[gq_ending_index(d, q.limits.ring_log2)],
+          gq_ending_word(d, position, q.limits.ring_log2), GQ_RELAXED, GQ_SYS);
 }
 
 __device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_t mask, const gq_outcome &o)
 {
   const bool mine = mask >> gq_lane_id() & 1;
-  const uint32_t ok = __popc(__ballot_sync(GQ_ALL, mine && o.status == 0));
-  const uint32_t cancelled = __popc(__ballot_sync(GQ_ALL, mine && o.status == 6));
-  const uint32_t retried = gq_warp_sum(mine && o.attempts > 1 ? o.attempts - 1 : 0);
+  const uint32_t all = __popc(mask), ok = __popc(__ballot_sync(GQ_ALL, mine && o.status == 0));
   gq_dev_counters *c = &q.shared->counters;
 
   if (gq_lane_id() == 0) {
-    if (ok) gq_add64(&c->completed, (uint64_t)ok, GQ_RELAXED);
-    if (cancelled) gq_add64(&c->cancelled, (uint64_t)cancelled, GQ_RELAXED);
-    if (__popc(mask) - ok - cancelled) gq_add64(&c->failed, (uint64_t)(__popc(mask) - ok - cancelled), GQ_RELAXED);
-    if (retried) gq_add64(&c->retried, (uint64_t)retried, GQ_RELAXED);
-    gq_add64(&c->finished, (uint64_t)__popc(mask), GQ_RELAXED);
+    if (ok) gq_dev_count(&c->completed, ok);
+    gq_dev_count(&c->finished, all);
+  }
+  if (__any_sync(GQ_ALL, mine && (o.status != 0 || o.attempts > 1))) {
+    const uint32_t cancelled = __popc(__ballot_sync(GQ_ALL, mine && o.status == 6));
+    const uint32_t retried = gq_warp_sum(mine && o.attempts > 1 ? o.attempts - 1 : 0);
+
+    if (gq_lane_id() == 0) {
+      gq_dev_count(&c->cancelled, cancelled);
+      gq_dev_count(&c->failed, all - ok - cancelled);
+      gq_dev_count(&c->retried, retried);
+    }
   }
 }
 
@@ -145,10 +151,10 @@ __device__ __forceinline__ void gq_fetch_slots(const gq_dev_queue &q, uint32_t m
   gq_fence_sys(); /* [S2] acquire: the slot was written before the cell that names it */
   for (; left; left &= left - 1) {
     const uint32_t c = __ffs(left) - 1;
-    const gq_dev_lane &l = q.lanes[__shfl_sync(GQ_ALL, lane, c)];
+    const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
     const uint64_t at = __shfl_sync(GQ_ALL, job.slot_offset, c);
 
-    gq_move(l.mirror + at, l.arena + at, __shfl_sync(GQ_ALL, job.size, c), gq_lane_id(), 32);
+    gq_move(l.mirror() + at, l.arena() + at, __shfl_sync(GQ_ALL, job.size, c), gq_lane_id(), 32);
   }
   __syncwarp();
 }
@@ -162,7 +168,7 @@ __device__ __forceinline__ void gq_return_slots(const gq_dev_queue &q, const gq_
   uint32_t left = __ballot_sync(GQ_ALL, mine && o.in_slot);
 
   if (mine && !o.in_slot) {
-    const uint32_t *from = (const uint32_t *)(q.lanes[lane].mirror + job.result_offset);
+    const uint32_t *from = (const uint32_t *)(gq_dev_lane(q, lane).mirror() + job.result_offset);
     uint32_t *to = (uint32_t *)stage.reply(gq_lane_id());
 
     for (uint32_t i = 0; i * 4 < o.size; i++) to[i] = from[i];
@@ -171,10 +177,10 @@ __device__ __forceinline__ void gq_return_slots(const gq_dev_queue &q, const gq_
   if (!left) return;
   for (; left; left &= left - 1) {
     const uint32_t c = __ffs(left) - 1;
-    const gq_dev_lane &l = q.lanes[__shfl_sync(GQ_ALL, lane, c)];
+    const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
     const uint64_t at = __shfl_sync(GQ_ALL, job.result_offset, c);
 
-    gq_move(l.arena + at, l.mirror + at, __shfl_sync(GQ_ALL, o.size, c), gq_lane_id(), 32);
+    gq_move(l.arena() + at, l.mirror() + at, __shfl_sync(GQ_ALL, o.size, c), gq_lane_id(), 32);
   }
   gq_fence_sys(); /* [C2] release, by every thread that wrote: the slot before the cell that names it */
   __syncwarp();
@@ -196,9 +202,9 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
   o->status = job.malformed ? 18u /* GQ_MALFORMED */ : 6u /* GQ_CANCELLED */;
   o->size = o->attempts = o->in_slot = 0, o->code = 0;
   gq_fetch_slots(q, mask, job, lane);
-  if (sampled && runs) gq_stamp(q.lanes[lane], q.limits, job.position, 0, gq_clock_ns());
+  if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 0, gq_clock_ns());
   if (runs) {
-    gq_fill_message(&msg, &reply, q.lanes[lane], job, lane, stage.payload(t), stage.reply(t));
+    gq_fill_message(&msg, &reply, gq_dev_lane(q, lane), job, lane, stage.payload(t), stage.reply(t));
     for (;;) {
       code = gq_dispatch<1>(q.limits.handler, &msg, &reply, &context);
       if (code == 0 || msg.attempt >= q.limits.attempts) break;
@@ -208,7 +214,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
     gq_judge(o, job, code, reply.size, msg.attempt, inline_room);
   }
   __syncwarp();
-  if (sampled && runs) gq_stamp(q.lanes[lane], q.limits, job.position, 1, gq_clock_ns());
+  if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 1, gq_clock_ns());
   gq_return_slots(q, stage, mask, job, *o, lane);
 }
 
@@ -223,7 +229,7 @@ __device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_
     const uint64_t p = __shfl_sync(GQ_ALL, position, c), cell = p & ((1ull << q.limits.ring_log2) - 1);
     gq_unit unit = {{0, 0, 0, 0}};
 
-    if (t < units) unit = gq_unit_ld_sys(q.lanes[its_lane].submissions + (cell << q.units_log2) + t);
+    if (t < units) unit = gq_unit_ld_sys(gq_dev_lane(q, its_lane).submissions() + (cell << q.units_log2) + t);
     const uint32_t flags = __shfl_sync(GQ_ALL, unit.w[1], 0);
 
     if (t < units) stage.put_unit(c, t, unit, flags);
@@ -232,8 +238,11 @@ __device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_
   __syncwarp();
 }
 
-/* Serve the staged messages 0 to count - 1, one a thread, and then those that waited for them by key. */
-__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count)
+/* Serve the staged messages 0 to count - 1, one a thread, and then those that waited for them by key.
+ * \p direct: they are of one lane, depend on none, and have `count` entries in its completion order from the number on
+ * that thread 0 has in \p reserved. */
+template <bool direct>
+__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved)
 {
   const uint32_t t = gq_lane_id();
   uint32_t mask = count == 32 ? GQ_ALL : (1u << count) - 1;
@@ -243,33 +252,36 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
   while (mask) {
     const bool mine = mask >> t & 1;
     const uint32_t lane = mine ? stage.lane(t) : 0;
-    const gq_dev_lane &l = q.lanes[lane];
+    const gq_dev_lane l(q, lane);
     const uint64_t ring_cells = 1ull << q.limits.ring_log2;
     bool ready = mine;
-    uint64_t next = 0;
+    uint64_t next = 0, ending = 0;
     uint32_t head[3];
     gq_outcome o;
     gq_job job;
 
     gq_job_decode(&job, mine ? stage.position(t) : 0, stage.head(t), stage.ext(t), &q.limits);
     if (!mine) job.malformed = 1, job.key = 0;
-    if (first && mine && job.dependency && job.dependency <= job.position) {
+    if (!direct && first && mine && job.dependency && job.dependency <= job.position) {
       const uint64_t d = job.position - job.dependency;
 
-      ready = gq_key_start(&l.keys[d & (ring_cells - 1)], d, job.position, ring_cells);
+      ready = gq_key_start(l.key(d), d, job.position, ring_cells);
+      while (ready && !gq_key_is_posted(l.key(d), d)) continue; /* another warp is about to post it */
     }
     mask = __ballot_sync(GQ_ALL, ready);
     if (!mask) return;
     gq_run_threads(q, stage, mask, job, lane, &o);
-    gq_count_outcomes(q, mask, o);
+    if (direct && first) ending = __shfl_sync(GQ_ALL, reserved, 0) + t;
+    else ending = gq_reserve_endings(q, mask, lane);
     gq_outcome_head(head, o, job);
-    if (!q.limits.ordered) gq_post_endings(q, mask, lane, job.position); /* first: see gq_ending_word() */
+    if (ready && job.key) next = gq_key_finish(l.key(job.position), job.position); /* before anybody sees it done */
+    gq_post_endings(q, mask, lane, job.position, ending); /* before the cells: see gq_ending_word() */
     gq_post_cells(q, stage, mask, head, lane, job.position);
-    const uint32_t keyed = __ballot_sync(GQ_ALL, ready && job.key);
-
-    if (keyed) {
+    gq_count_outcomes(q, mask, o);
+    if (__any_sync(GQ_ALL, ready && job.key)) {
       gq_fence_sys(); /* completions of one key reach the host in order */
-      if (keyed >> t & 1) next = gq_key_finish(&l.keys[job.position & (ring_cells - 1)], job.position);
+      __syncwarp();
+      if (ready && job.key) gq_key_posted(l.key(job.position), job.position);
     }
     __syncwarp();
     mask = __ballot_sync(GQ_ALL, next != 0);
@@ -290,7 +302,7 @@ template <int scope>
 __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_stage &stage, const gq_job &job,
                                              uint32_t lane, uint32_t rank, uint32_t ranks, gq_outcome *o)
 {
-  const gq_dev_lane &l = q.lanes[lane];
+  const gq_dev_lane l(q, lane);
   const gq_context context = {rank, ranks, scope};
   gq_msg msg;
   gq_reply reply;
@@ -301,7 +313,7 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
   if (job.malformed || job.cancelled) return;
   if (job.has_slot) {
     gq_fence_sys(); /* [S2] */
-    gq_move(l.mirror + job.slot_offset, l.arena + job.slot_offset, job.size, rank, ranks);
+    gq_move(l.mirror() + job.slot_offset, l.arena() + job.slot_offset, job.size, rank, ranks);
     gq_group_sync<scope>();
   }
   if (rank == 0) gq_stamp(l, q.limits, job.position, 0, gq_clock_ns());
@@ -317,10 +329,10 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
   gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
   if (o->status || !job.has_result_slot) return;
   if (o->in_slot) {
-    gq_move(l.arena + job.result_offset, l.mirror + job.result_offset, o->size, rank, ranks);
+    gq_move(l.arena() + job.result_offset, l.mirror() + job.result_offset, o->size, rank, ranks);
     gq_fence_sys(); /* [C2] */
   } else {
-    const uint32_t *from = (const uint32_t *)(l.mirror + job.result_offset);
+    const uint32_t *from = (const uint32_t *)(l.mirror() + job.result_offset);
 
     for (uint32_t i = rank; i * 4 < o->size; i += ranks) ((uint32_t *)stage.reply(0))[i] = from[i];
   }
@@ -331,18 +343,19 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
 __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const gq_stage &stage, const gq_job &job,
                                                     uint32_t lane, const gq_outcome &o)
 {
+  const gq_dev_lane l(q, lane);
   uint32_t head[3];
   uint64_t next = 0;
 
-  gq_count_outcomes(q, 1, o);
   gq_outcome_head(head, o, job);
-  if (!q.limits.ordered) gq_post_endings(q, 1, lane, job.position);
+  if (job.key && gq_lane_id() == 0) next = gq_key_finish(l.key(job.position), job.position);
+  gq_post_endings(q, 1, lane, job.position, gq_reserve_endings(q, 1, lane));
   gq_post_cells(q, stage, 1, head, lane, job.position);
+  gq_count_outcomes(q, 1, o);
   if (job.key) {
     gq_fence_sys();
     __syncwarp();
-    if (gq_lane_id() == 0)
-      next = gq_key_finish(&q.lanes[lane].keys[job.position & ((1ull << q.limits.ring_log2) - 1)], job.position);
+    if (gq_lane_id() == 0) gq_key_posted(l.key(job.position), job.position);
     next = __shfl_sync(GQ_ALL, next, 0);
     if (next) gq_recall_cells(q, stage, 1, lane, next);
   }
@@ -372,7 +385,10 @@ __device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, vol
       const uint64_t d = job.position - job.dependency;
 
       if (rank == 0) {
-        ready = gq_key_start(&q.lanes[lane].keys[d & (ring_cells - 1)], d, job.position, ring_cells);
+        gq_key_word *before = gq_dev_lane(q, lane).key(d);
+
+        ready = gq_key_start(before, d, job.position, ring_cells);
+        while (ready && !gq_key_is_posted(before, d)) continue;
         *word = ready;
       }
       gq_group_sync<scope>();

@@ -7,6 +7,36 @@
 #define GQ_STAGE_CUH
 #include "cuda/device.h"
 
+/* Host memory of each lane, as the device addresses it; in constant memory, which no acquire empties from the cache. */
+extern __constant__ uint64_t gq_lane_bases[GQ_MAX_LANES];
+
+/* A lane as the device sees it: addresses are made when they are used. */
+struct gq_dev_lane {
+  const gq_lane_map &map;
+  const gq_limits &limits;
+  uint8_t *host, *device;
+  uint32_t index;
+
+  __device__ __forceinline__ gq_dev_lane(const gq_dev_queue &q, uint32_t lane)
+    : map(q.map), limits(q.limits), host((uint8_t *)gq_lane_bases[lane]), device(q.map.device + lane * q.map.stride),
+      index(lane)
+  {
+  }
+  __device__ __forceinline__ const gq_unit *submissions() const { return (const gq_unit *)(host + map.submissions); }
+  __device__ __forceinline__ gq_unit *completions() const { return (gq_unit *)(host + map.completions); }
+  __device__ __forceinline__ gq_a64 *endings() const { return (gq_a64 *)(host + map.endings); }
+  __device__ __forceinline__ gq_a64 *stamps() const { return (gq_a64 *)(host + map.stamps); }
+  __device__ __forceinline__ gq_a32 *parked() const { return (gq_a32 *)(host + map.parked); }
+  __device__ __forceinline__ uint8_t *arena() const { return host + map.arena; }
+  __device__ __forceinline__ uint8_t *mirror() const { return map.mirrors + index * limits.arena_bytes; }
+  __device__ __forceinline__ gq_a64 *ended() const { return (gq_a64 *)(device + map.ended); }
+  __device__ __forceinline__ gq_front *front() const { return (gq_front *)(device + map.front); }
+  __device__ __forceinline__ gq_key_word *key(uint64_t position) const
+  {
+    return (gq_key_word *)(device + map.keys) + (position & ((1ull << limits.ring_log2) - 1));
+  }
+};
+
 __device__ __forceinline__ uint32_t gq_lane_id() { return threadIdx.x & 31u; }
 
 __device__ __forceinline__ uint64_t gq_clock_ns()

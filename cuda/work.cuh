@@ -9,26 +9,35 @@ __device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_
                                                 uint32_t n)
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, mask = (1u << q.ring_log2) - 1;
-  const uint32_t h = t & ~(units - 1);
+  const uint32_t h = t & ~(units - 1), u = t & (units - 1);
 
-  for (uint32_t it = 0; it < units; it++) {
-    const uint32_t c = (it * 32 + t) >> q.units_log2, u = t & (units - 1), entry = first + c;
-    gq_unit unit = {{0, 0, 0, 0}};
+  for (uint32_t it = 0; it * 32 >> q.units_log2 < n; it += 4) {
+    gq_unit unit[4];
 
-    if (it * 32 >> q.units_log2 >= n) break;
-    if (c < n) /* [Q1] the tags license reading; they are on their way */
-      do unit = gq_unit_ld_gpu(&q.ring_cells[((size_t)(entry & mask) << q.units_log2) + u]);
-      while (unit.w[3] != gq_tag(entry, q.ring_log2));
-    const uint32_t flags = __shfl_sync(GQ_ALL, unit.w[1], h);
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++) { /* four loads under way at once */
+      const uint32_t c = ((it + k) * 32 + t) >> q.units_log2;
 
-    if (c < n) stage.put_unit(c, u, unit, flags);
+      if (c < n) unit[k] = gq_unit_ld_gpu(&q.ring_cells[((size_t)((first + c) & mask) << q.units_log2) + u]);
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++) {
+      const uint32_t c = ((it + k) * 32 + t) >> q.units_log2, entry = first + c;
+
+      if (c < n) /* [Q1] the tags license reading; what is not there yet is on its way */
+        while (unit[k].w[3] != gq_tag(entry, q.ring_log2) && !gq_is_leaving(q))
+          unit[k] = gq_unit_ld_gpu(&q.ring_cells[((size_t)(entry & mask) << q.units_log2) + u]);
+      const uint32_t flags = __shfl_sync(GQ_ALL, unit[k].w[1], h);
+
+      if (c < n) stage.put_unit(c, u, unit[k], flags);
+    }
   }
   if (t < n) {
     const uint32_t entry = first + t;
     gq_unit origin;
 
     do origin = gq_unit_ld_gpu(&q.ring_origins[entry & mask]);
-    while (origin.w[3] != gq_tag(entry, q.ring_log2));
+    while (origin.w[3] != gq_tag(entry, q.ring_log2) && !gq_is_leaving(q));
     stage.set_origin(t, origin.w[0], origin.w[1] | (uint64_t)origin.w[2] << 32);
   }
   __syncwarp();
@@ -48,17 +57,14 @@ __device__ __forceinline__ void gq_mark_idle(const gq_dev_queue &q, uint32_t ser
 }
 
 /* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
- * at a time. Called by one thread. */
+ * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
+ * warps. Called by one thread. */
 __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t max, uint32_t servers,
                                                    uint32_t *first)
 {
-  gq_ring_counts *ring = &q.shared->ring;
-  const uint32_t tail = gq_ld32(&ring->tail, GQ_RELAXED, GQ_GPU);
-  const uint32_t waiting = gq_ld32(&ring->head, GQ_RELAXED, GQ_GPU) - tail;
-  const uint32_t share = waiting / servers + 4;
+  const uint32_t waiting = gq_ring_waiting(&q.shared->ring), share = waiting / servers + (q.is_short ? 4 : 1);
 
-  if (waiting == 0 || waiting > 0x7fffffffu) return 0;
-  return gq_ring_claim(ring, share < max ? share : max, first);
+  return waiting ? gq_ring_claim(&q.shared->ring, share < max ? share : max, first) : 0;
 }
 
 /* A warp's worth of work in thread and warp scope. */
@@ -84,7 +90,7 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
     nap = 50;
     gq_load_entries(q, stage, first, n);
     gq_mark_busy(q, server, stage);
-    if constexpr (scope == 1) gq_serve_threads(q, stage, n);
+    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0);
     else gq_serve_group<2>(q, stage, word);
     gq_mark_idle(q, server);
     __syncwarp();

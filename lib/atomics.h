@@ -86,6 +86,12 @@ GQ_PTX_RMW(gq_dev_add32, "add", 32, "u32", uint32_t, "r")
 GQ_PTX_RMW(gq_dev_add64, "add", 64, "u64", uint64_t, "l")
 GQ_PTX_RMW(gq_dev_xchg64, "exch", 64, "b64", uint64_t, "l")
 
+/** Add with nothing given back: the thread does not wait for it. */
+GQ_CONSUMER void gq_dev_count(gq_a64 *p, uint64_t v)
+{
+  asm volatile("red.relaxed.gpu.global.add.u64 [%0],%1;" ::"l"(p), "l"(v) : "memory");
+}
+
 template <int order> GQ_CONSUMER int gq_dev_cas32(void *p, uint32_t *expected, uint32_t desired)
 {
   uint32_t old;

@@ -144,9 +144,8 @@ static void choose_roles(gq_backend_state *s)
   chunks = (1u << (q->limits.ring_log2 + q->units_log2)) / (GQ_WINDOWS * 32);
   q->warps_per_lane = ingress / q->lane_count ? ingress / q->lane_count : 1;
   if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
-  q->ring_slack = ingress * 32;
-  q->ring_log2 = 13;
-  while ((1u << q->ring_log2) < 4 * q->ring_slack) q->ring_log2++;
+  q->ring_log2 = 13; /* more than all ingress warps hold at once */
+  while ((1u << q->ring_log2) < 128 * ingress) q->ring_log2++;
   q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
   q->park_ns = (uint64_t)s->c->park_us * 1000;
   q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
@@ -161,52 +160,52 @@ static uint64_t carve(uint64_t *at, uint64_t bytes)
   return here;
 }
 
-/* Lay device memory out from `base`; with base 0 only its size is found. */
-static uint64_t lay_out(gq_backend_state *s, uint64_t base, gq_dev_lane *lanes)
+/* Lay device memory out from `base`; with base 0 only its size is found. The mirrors come last. */
+static uint64_t lay_out(gq_backend_state *s, uint64_t base)
 {
   gq_dev_queue *q = &s->queue;
   const uint64_t entries = 1ull << q->ring_log2, cells = 1ull << q->limits.ring_log2;
-  uint64_t at = base;
+  uint64_t at = base, of_lane = 0;
 
   q->shared = carve(&at, sizeof(gq_dev_shared));
-  q->lanes = carve(&at, q->lane_count * sizeof(gq_dev_lane));
   q->ring_cells = carve(&at, entries * q->limits.units * sizeof(gq_unit));
   q->ring_origins = carve(&at, entries * sizeof(gq_unit));
   q->ring_free = carve(&at, entries * sizeof(gq_a32));
   q->cursors = carve(&at, (uint64_t)q->lane_count * q->warps_per_lane * sizeof(gq_cursor));
   q->busy = carve(&at, q->servers * sizeof(gq_busy));
-  for (uint32_t i = 0; i < q->lane_count; i++) {
-    lanes[i].keys = carve(&at, cells * sizeof(gq_a64));
-    lanes[i].ended = carve(&at, 128);
-    lanes[i].front = carve(&at, 128);
-  }
-  for (uint32_t i = 0; i < q->lane_count; i++) lanes[i].mirror = carve(&at, q->limits.arena_bytes);
+  q->map.ended = carve(&of_lane, sizeof(gq_a64));
+  q->map.front = carve(&of_lane, sizeof(gq_front));
+  q->map.keys = carve(&of_lane, cells * sizeof(gq_key_word));
+  q->map.stride = (of_lane + 255) / 256 * 256;
+  q->map.device = carve(&at, q->lane_count * q->map.stride);
+  q->map.mirrors = carve(&at, q->lane_count * q->limits.arena_bytes);
   return at - base;
 }
 
-static gq_status register_lane(gq_backend_state *s, gq_lane *lane, gq_dev_lane *to)
+static gq_status register_lane(gq_backend_state *s, gq_lane *lane, uint64_t *base)
 {
   const gq_cuda_driver *d = s->d;
   const gq_lane_head *h = lane->head;
-  gq_cuda_address base;
+  gq_cuda_address address;
   gq_cuda_result error = d->cuMemHostRegister(lane->head, h->total_bytes,
                                               GQ_CUDA_MEMHOSTREGISTER_PORTABLE | GQ_CUDA_MEMHOSTREGISTER_DEVICEMAP);
 
   if (error) return cuda_failed(d, GQ_NO_MEMORY, error, "registering a lane's memory with the driver");
   s->registered++;
-  error = d->cuMemHostGetDevicePointer(&base, lane->head, 0);
+  error = d->cuMemHostGetDevicePointer(&address, lane->head, 0);
   if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "cuMemHostGetDevicePointer");
-  to->submissions = base + h->submissions;
-  to->completions = base + h->completions;
-  to->endings = base + h->endings;
-  to->stamps = base + h->start_stamps;
-  to->parked = base + offsetof(gq_lane_head, parked);
-  to->arena = base + h->arena;
+  *base = address;
+  s->queue.map.submissions = h->submissions; /* the same for every lane */
+  s->queue.map.completions = h->completions;
+  s->queue.map.endings = h->endings;
+  s->queue.map.stamps = h->start_stamps;
+  s->queue.map.parked = offsetof(gq_lane_head, parked);
+  s->queue.map.arena = h->arena;
   return GQ_OK;
 }
 
-/* Fill device memory: zero, but for the table of lanes, and the cursors: warp k of a lane begins with chunk k. */
-static gq_cuda_result fill_memory(gq_backend_state *s, const gq_dev_lane *lanes)
+/* Fill device memory: zero, but for the lanes' addresses, and the cursors: warp k of a lane begins with chunk k. */
+static gq_cuda_result fill_memory(gq_backend_state *s, const uint64_t *bases)
 {
   const gq_cuda_driver *d = s->d;
   const gq_dev_queue *q = &s->queue;
@@ -214,11 +213,14 @@ static gq_cuda_result fill_memory(gq_backend_state *s, const gq_dev_lane *lanes)
   const uint64_t mirrors = q->lane_count * q->limits.arena_bytes;
   gq_cursor *first = calloc(cursors, sizeof *first);
   gq_cuda_result error = GQ_CUDA_OUT_OF_MEMORY;
+  gq_cuda_address constant;
+  size_t size;
 
   if (!first) return error;
   for (size_t i = 0; i < cursors; i++) first[i].chunk = i % q->warps_per_lane;
   error = d->cuMemsetD8Async(s->memory, 0, s->memory_bytes - mirrors, s->stream);
-  if (!error) error = d->cuMemcpyHtoDAsync(q->lanes, lanes, q->lane_count * sizeof *lanes, s->stream);
+  if (!error) error = d->cuModuleGetGlobal(&constant, &size, s->module, "gq_lane_bases");
+  if (!error) error = d->cuMemcpyHtoDAsync(constant, bases, q->lane_count * sizeof *bases, s->stream);
   if (!error) error = d->cuMemcpyHtoDAsync(q->cursors, first, cursors * sizeof *first, s->stream);
   if (!error) error = d->cuStreamSynchronize(s->stream);
   free(first);
@@ -228,12 +230,12 @@ static gq_cuda_result fill_memory(gq_backend_state *s, const gq_dev_lane *lanes)
 static gq_status prepare_memory(gq_backend_state *s)
 {
   const gq_cuda_driver *d = s->d;
-  gq_dev_lane *lanes = calloc(s->queue.lane_count, sizeof *lanes);
+  uint64_t *bases = calloc(s->queue.lane_count, sizeof *bases);
   gq_cuda_address control = 0;
   gq_cuda_result error;
   gq_status status = GQ_OK;
 
-  if (!lanes) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", s->queue.lane_count);
+  if (!bases) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", s->queue.lane_count);
   error = d->cuMemHostAlloc((void **)&s->control, sizeof *s->control,
                             GQ_CUDA_MEMHOSTALLOC_PORTABLE | GQ_CUDA_MEMHOSTALLOC_DEVICEMAP);
   if (!error) {
@@ -243,9 +245,9 @@ static gq_status prepare_memory(gq_backend_state *s)
   if (error) status = cuda_failed(d, GQ_NO_MEMORY, error, "a page of mapped host memory");
   s->queue.control = control;
   for (uint32_t i = 0; i < s->queue.lane_count && status == GQ_OK; i++)
-    status = register_lane(s, &s->c->lanes[i], &lanes[i]);
-  if (status != GQ_OK) goto free_lanes;
-  s->memory_bytes = lay_out(s, 0, lanes) + 256;
+    status = register_lane(s, &s->c->lanes[i], &bases[i]);
+  if (status != GQ_OK) goto free_bases;
+  s->memory_bytes = lay_out(s, 0) + 256;
   error = d->cuMemAlloc(&s->memory, s->memory_bytes);
   if (error) {
     char what[128];
@@ -253,13 +255,13 @@ static gq_status prepare_memory(gq_backend_state *s)
     snprintf(what, sizeof what, "%llu bytes of device memory (options arena_bytes, lanes, capacity)",
              (unsigned long long)s->memory_bytes);
     status = cuda_failed(d, GQ_NO_MEMORY, error, what);
-    goto free_lanes;
+    goto free_bases;
   }
-  lay_out(s, s->memory, lanes);
-  error = fill_memory(s, lanes);
+  lay_out(s, s->memory);
+  error = fill_memory(s, bases);
   if (error) status = cuda_failed(d, GQ_NO_BACKEND, error, "preparing device memory");
-free_lanes:
-  free(lanes);
+free_bases:
+  free(bases);
   return status;
 }
 
@@ -370,8 +372,9 @@ static gq_status cuda_health(gq_backend_state *s)
   gq_status status = GQ_OK;
 
   if (gq_ld32(&s->control->stalled, GQ_ACQUIRE, GQ_SYS))
-    return gq_fail(GQ_DEVICE_LOST, "the handler has been running on message %#llx for more than stall_ms, %u ms",
-                   (unsigned long long)gq_ld64(&s->control->stalled_id, GQ_RELAXED, GQ_SYS), s->c->stall_ms);
+    return gq_fail(GQ_DEVICE_LOST, "the handler has been running on message %#llx for %.0f ms, longer than stall_ms, "
+                                   "%u ms", (unsigned long long)gq_ld64(&s->control->stalled_id, GQ_RELAXED, GQ_SYS),
+                   (double)gq_ld64(&s->control->stalled_ns, GQ_RELAXED, GQ_SYS) * 1e-6, s->c->stall_ms);
   if (pthread_mutex_trylock(&s->launching) != 0) return GQ_OK; /* somebody is launching */
   if (__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE)) {
     status = gq_fail(GQ_DEVICE_LOST, "the resident kernel is gone; this process cannot use the GPU again");
