@@ -52,6 +52,7 @@ typedef struct gq_lane {
   uint64_t ring_mask;
   uint64_t max_message_bytes, max_result_bytes;
   bool ordered;
+  uint32_t closed, ended;               /* atomic: its handle is ending; its unfinished messages are given up */
   uint32_t handler_multiplier;          /* the handler's bound of the result: multiplier * size + constant */
   uint32_t handler_constant;
   int fd;

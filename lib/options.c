@@ -39,7 +39,8 @@ static const row rows[] = {
 #define ROWS (sizeof rows / sizeof *rows)
 
 /* Variables of this prefix that are not options: those of the build and of the tests. */
-static const char *const other_variables[] = {"CUDA_ARCHS", "TEST_BACKENDS", "TEST_REQUIRE"};
+static const char *const other_variables[] = {"CUDA_ARCHS", "TEST_BACKENDS", "TEST_REQUIRE", "TEST_SECONDS",
+                                              "TEST_LIMIT_S"};
 
 const gq_option_info *gq_option_describe(size_t index)
 {
@@ -110,6 +111,14 @@ static int64_t choice(const char *choices, const char *value)
   return -1;
 }
 
+/* Values inside a row's range that are not allowed all the same. */
+static bool is_hole(const row *r, int64_t value)
+{
+  if (r->offset == offsetof(gq_options, cell_bytes))
+    return value != 0 && value != 64 && value != 128 && value != 256 && value != 512;
+  return r->offset == offsetof(gq_options, sms) && value == 1; /* one block fetches, another works */
+}
+
 static gq_status parse_number(const row *r, const char *value, int64_t *number)
 {
   char *end;
@@ -117,7 +126,7 @@ static gq_status parse_number(const row *r, const char *value, int64_t *number)
   long long n;
 
   errno = 0;
-  n = strtoll(value, &end, 0);
+  n = strtoll(value, &end, 10);
   if (end == value || errno) return refuse(r, value);
   if (r->kind == KIND_size && *end) {
     const char *suffix = strchr("KMG", toupper((unsigned char)*end));
@@ -126,7 +135,7 @@ static gq_status parse_number(const row *r, const char *value, int64_t *number)
     shift = 10 * (int)(suffix - "KMG" + 1);
     end++;
   }
-  if (*end || n < r->min || n > r->max >> shift) return refuse(r, value);
+  if (*end || n < r->min || n > r->max >> shift || is_hole(r, n << shift)) return refuse(r, value);
   *number = n << shift;
   return GQ_OK;
 }
@@ -177,43 +186,48 @@ static void set_defaults(gq_options *options)
 
 static void warn_unknown(const char *name, size_t length)
 {
-  static char warned; /* once a process, as far as threads agree */
-
   for (size_t i = 0; i < sizeof other_variables / sizeof *other_variables; i++)
     if (strlen(other_variables[i]) == length && strncmp(name, other_variables[i], length) == 0) return;
-  if (__atomic_exchange_n(&warned, 1, __ATOMIC_RELAXED)) return;
   fprintf(stderr, "gpuqueue: the environment variable GPUQUEUE_%.*s names no option and is ignored\n", (int)length,
           name);
 }
 
+static gq_status set_from_environment(gq_options *options, const row *r)
+{
+  char variable[64] = "GPUQUEUE_", text[512];
+  const char *value;
+
+  for (size_t i = 0; r->info.name[i] && i < sizeof variable - sizeof "GPUQUEUE_"; i++)
+    variable[strlen("GPUQUEUE_") + i] = (char)toupper((unsigned char)r->info.name[i]);
+  value = getenv(variable);
+  if (!value || gq_option_set(options, r->info.name, value) == GQ_OK) return GQ_OK;
+  snprintf(text, sizeof text, "%s", gq_last_error());
+  return gq_fail(GQ_INVALID, "environment variable %s: %s", variable, text);
+}
+
 gq_status gq_options_init(gq_options *options)
 {
-  gq_status status = GQ_OK;
+  static char looked; /* the warnings come once a process */
 
   if (!options) return gq_fail(GQ_INVALID, "gq_options_init: options is NULL");
   set_defaults(options);
-  for (char **v = environ; v && *v; v++) {
+  for (char **v = __atomic_exchange_n(&looked, 1, __ATOMIC_RELAXED) ? NULL : environ; v && *v; v++) {
     const char *name = *v + strlen("GPUQUEUE_"), *equals;
-    char lower[64];
+    char plain[64];
     size_t length;
 
-    if (strncmp(*v, "GPUQUEUE_", strlen("GPUQUEUE_")) != 0) continue;
-    equals = strchr(name, '=');
-    if (!equals) continue;
-    length = (size_t)(equals - name);
-    if (length >= sizeof lower) length = sizeof lower - 1;
-    memcpy(lower, name, length);
-    lower[length] = '\0';
-    if (!find(lower)) {
-      warn_unknown(name, length);
-    } else if (gq_option_set(options, lower, equals + 1) != GQ_OK) {
-      char text[512];
-
-      snprintf(text, sizeof text, "%s", gq_last_error());
-      status = gq_fail(GQ_INVALID, "environment variable GPUQUEUE_%.*s: %s", (int)length, name, text);
-    }
+    if (strncmp(*v, "GPUQUEUE_", strlen("GPUQUEUE_")) != 0 || !(equals = strchr(name, '='))) continue;
+    length = (size_t)(equals - name) < sizeof plain ? (size_t)(equals - name) : sizeof plain - 1;
+    memcpy(plain, name, length);
+    plain[length] = '\0';
+    if (!find(plain)) warn_unknown(name, length);
   }
-  return status;
+  for (size_t i = 0; i < ROWS; i++) {
+    const gq_status status = set_from_environment(options, &rows[i]);
+
+    if (status != GQ_OK) return status;
+  }
+  return GQ_OK;
 }
 
 gq_status gq_options_check(const gq_options *options)
@@ -228,13 +242,9 @@ gq_status gq_options_check(const gq_options *options)
       max = 0;
       for (const char *c = r->info.range; *c; c++) max += *c == ',';
     }
-    if (value < r->min || value > max)
+    if (value < r->min || value > max || is_hole(r, value))
       return gq_fail(GQ_INVALID, "%s: %lld is not in its range: %s", r->info.name, (long long)value, r->info.range);
   }
-  if (options->cell_bytes && options->cell_bytes != 64 && options->cell_bytes != 128 && options->cell_bytes != 256 &&
-      options->cell_bytes != 512)
-    return gq_fail(GQ_INVALID, "cell_bytes: %u is not in its range: 64, 128, 256 or 512", options->cell_bytes);
-  if (options->sms == 1) return gq_fail(GQ_INVALID, "sms: 1 is not in its range: 0 or 2 to 1024");
   if (!options->handler || !*options->handler)
     return gq_fail(GQ_INVALID, "handler: '' is not in its range: a name that gpuqueue info lists");
   return GQ_OK;

@@ -65,8 +65,9 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
 
   memset(shape, 0, sizeof *shape);
   shape->capacity = o->capacity;
-  shape->cell_bytes = o->cell_bytes ? o->cell_bytes : 128;
   shape->unit_bytes = gq_host_unit_bytes();
+  shape->cell_bytes = o->cell_bytes ? o->cell_bytes : 128;
+  if (shape->unit_bytes == 8 && shape->cell_bytes == 64) shape->cell_bytes = 128; /* head and extension need 72 */
   shape->ring_log2 = SMALLEST_RING_LOG2;
   while ((1u << shape->ring_log2) < o->capacity) shape->ring_log2++;
   shape->max_message_bytes = o->max_message_bytes;
@@ -194,22 +195,48 @@ gq_status gq_init(gq_queue **queue, const gq_options *options)
   return GQ_OK;
 }
 
+/* Throw away the results of a lane whose messages have all finished. */
+static void discard_results(gq_core *core, gq_lane *lane)
+{
+  const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
+  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
+
+  for (; p < end; p++) {
+    gq_finished f;
+
+    if (gq_lane_standing(lane, p) != GQ_STANDING_LIVE || !gq_lane_take(lane, p)) continue;
+    gq_lane_completed(lane, p, &f, NULL);
+    gq_lane_release(lane, p, &f);
+    gq_count(&gq_my_stripe(core)->taken, 1);
+  }
+}
+
+/* Whether a lane that was given up on has got rid of its messages. The caller holds the core's lock. */
+static bool is_free_again(gq_core *core, gq_queue *handle)
+{
+  if (!handle->given_up || gq_lane_drain(core, handle->lane, 0, GQ_THROUGH_END) != GQ_OK) return false;
+  discard_results(core, handle->lane);
+  handle->given_up = handle->open = false;
+  return true;
+}
+
 gq_status gq_open_lane(gq_queue *queue, gq_queue **lane)
 {
+  gq_status status = gq_handle_usable(queue);
   gq_core *core;
-  gq_status status;
 
-  if (!queue || !lane) return gq_fail(GQ_INVALID, "gq_open_lane: an argument is NULL");
-  core = queue->core;
-  status = gq_core_usable(core);
   if (status != GQ_OK) return status;
+  if (!lane) return gq_fail(GQ_INVALID, "gq_open_lane: lane is NULL");
+  core = queue->core;
   pthread_mutex_lock(&core->lock);
   status = GQ_FULL;
   for (uint32_t i = 1; i < core->lane_count && status != GQ_OK; i++) {
     gq_queue *handle = &core->handles[i];
 
-    if (handle->open) continue;
+    if (handle->open && !is_free_again(core, handle)) continue;
     handle->open = true;
+    __atomic_store_n(&handle->lane->closed, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&handle->lane->ended, 0, __ATOMIC_RELEASE);
     *lane = handle;
     status = GQ_OK;
   }
@@ -248,7 +275,7 @@ int gq_event_fd(gq_queue *queue)
 
 /* ------------------------------------------------------------------------------------------------- ending */
 
-gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool through_close)
+gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, enum gq_until until)
 {
   const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
   uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
@@ -260,7 +287,7 @@ gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool t
     const bool unfinished = gq_lane_standing(lane, p) == GQ_STANDING_LIVE && !gq_lane_is_completed(lane, p) &&
                             gq_lane_standing(lane, p) == GQ_STANDING_LIVE;
 
-    if (unfinished) status = gq_wait_turn(&w, core, lane, through_close);
+    if (unfinished) status = gq_wait_turn(&w, core, lane, until);
     else p++;
   }
   gq_wait_end(&w, core, lane);
@@ -269,13 +296,13 @@ gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool t
 
 gq_status gq_drain(gq_queue *queue, int64_t timeout_ns)
 {
-  if (!queue) return gq_fail(GQ_INVALID, "gq_drain: queue is NULL");
-  return gq_lane_drain(queue->core, queue->lane, timeout_ns, false);
+  if (!queue) return gq_fail(GQ_INVALID, "the queue's handle is NULL");
+  return gq_lane_drain(queue->core, queue->lane, timeout_ns, GQ_UNTIL_ENDED);
 }
 
 void gq_close(gq_queue *queue)
 {
-  __atomic_store_n(&queue->core->closed, 1, __ATOMIC_RELEASE);
+  if (queue) __atomic_store_n(&queue->core->closed, 1, __ATOMIC_RELEASE);
 }
 
 /* Give a closed lane back: wait for its messages, throw their results away. */
@@ -283,25 +310,18 @@ static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
 {
   gq_core *core = queue->core;
   gq_lane *lane = queue->lane;
-  gq_status status = gq_lane_drain(core, lane, timeout_ns, false);
-  const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
-  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
+  gq_status status;
 
+  __atomic_store_n(&lane->closed, 1, __ATOMIC_RELEASE);
+  status = gq_lane_drain(core, lane, timeout_ns, GQ_THROUGH_END);
+  __atomic_store_n(&lane->ended, 1, __ATOMIC_RELEASE);
   gq_watch_stop(queue->watch);
   queue->watch = NULL;
-  if (status != GQ_OK) return status; /* the lane stays taken: its messages are still the consumer's */
-  for (; p < end; p++) {
-    gq_finished f;
-
-    if (!gq_lane_is_completed(lane, p) || !gq_lane_take(lane, p)) continue;
-    gq_lane_completed(lane, p, &f, NULL);
-    gq_lane_release(lane, p, &f);
-    gq_count(&gq_my_stripe(core)->taken, 1);
-  }
+  if (status == GQ_OK) discard_results(core, lane);
   pthread_mutex_lock(&core->lock);
-  queue->open = false;
+  queue->open = queue->given_up = status != GQ_OK; /* its messages are still the consumer's */
   pthread_mutex_unlock(&core->lock);
-  return GQ_OK;
+  return status;
 }
 
 static void wait_for_waiters(gq_core *core)
@@ -330,12 +350,13 @@ gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns)
 
       left = spent < (uint64_t)timeout_ns ? timeout_ns - (int64_t)spent : 0;
     }
-    stopped = gq_lane_drain(core, &core->lanes[i], left, true);
+    stopped = gq_lane_drain(core, &core->lanes[i], left, GQ_THROUGH_END);
     if (stopped != GQ_OK) status = stopped;
   }
+  __atomic_store_n(&core->ended, 1, __ATOMIC_RELEASE);
   for (uint32_t i = 0; i < core->lane_count; i++) gq_watch_stop(core->handles[i].watch);
+  wait_for_waiters(core); /* they ask the backend for its health */
   stopped = core->backend->stop(core->state);
-  wait_for_waiters(core);
   if (stopped != GQ_OK) return stopped; /* the consumer may still write to the lanes: they stay mapped */
   free_core(core);
   return status;

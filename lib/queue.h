@@ -30,7 +30,8 @@ typedef struct gq_core {
   gq_backend_state *state;
   gq_backend running;
   int64_t default_timeout_ns;
-  uint32_t closed;            /* atomic: gq_close() was called */
+  uint32_t closed;            /* atomic: no new messages; gq_close() or gq_shutdown() was called */
+  uint32_t ended;             /* atomic: unfinished messages have been given up; waits are over */
   uint32_t lost;              /* atomic: the device is gone */
   uint32_t waiters;           /* atomic: calls that may be asleep in here */
   pthread_mutex_t lock;       /* opening and closing lanes, the event thread, the reason of a loss */
@@ -46,6 +47,7 @@ struct gq_queue {
   gq_core *core;
   gq_lane *lane;
   bool open;
+  bool given_up;              /* its handle was ended while messages were unfinished: free once they are done */
   gq_watch *watch;            /* the thread behind gq_event_fd(), if it was asked for */
 };
 
@@ -66,20 +68,29 @@ typedef struct gq_waiting {
 
 void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns);
 
+/** What ends a wait before its time: that new messages are refused; that unfinished ones have been given up; nothing. */
+enum gq_until { GQ_UNTIL_CLOSED, GQ_UNTIL_ENDED, GQ_THROUGH_END };
+
 /** Let some time pass: a pause at first, then ever longer sleeps of up to 1 ms that a completion may cut short.
- * \return GQ_OK: look again; GQ_TIMEOUT, GQ_SHUT_DOWN (unless \p through_close), GQ_DEVICE_LOST. */
-gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, bool through_close);
+ * \return GQ_OK: look again; GQ_TIMEOUT, GQ_SHUT_DOWN, GQ_DEVICE_LOST. */
+gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until);
 void gq_wait_end(gq_waiting *w, gq_core *core, gq_lane *lane);
 
 /** After publishing: wake the consumer if it is parked. */
 void gq_wake_consumer(gq_core *core, gq_lane *lane);
 
-/** GQ_OK, GQ_SHUT_DOWN or GQ_DEVICE_LOST with the text set. */
-gq_status gq_core_usable(gq_core *core);
+/** GQ_OK; GQ_INVALID for NULL, GQ_SHUT_DOWN or GQ_DEVICE_LOST with the text set. */
+gq_status gq_handle_usable(const gq_queue *queue);
 gq_status gq_core_lost(gq_core *core);
 
-/** Wait until every message of the lane below \p end has finished. */
-gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, bool through_close);
+/** Whether the queue or this lane of it takes no new messages. */
+static inline bool gq_is_closed(const gq_core *core, const gq_lane *lane)
+{
+  return __atomic_load_n(&core->closed, __ATOMIC_ACQUIRE) || __atomic_load_n(&lane->closed, __ATOMIC_ACQUIRE);
+}
+
+/** Wait until every message that the lane has now has finished. */
+gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, enum gq_until until);
 
 gq_status gq_watch_start(gq_queue *queue, int *fd);
 void gq_watch_stop(gq_watch *watch);

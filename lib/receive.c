@@ -50,16 +50,24 @@ static void finish_taking(gq_core *core, const gq_lane *lane, uint64_t position,
   if (bytes) gq_count(&stripe->bytes_out, bytes);
 }
 
+static gq_status null_argument(const char *function)
+{
+  return gq_fail(GQ_INVALID, "%s: an argument is NULL", function);
+}
+
 gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size)
 {
-  gq_core *core = queue->core;
-  gq_lane *lane = lane_of(core, id);
+  gq_core *core;
+  gq_lane *lane;
   const uint64_t position = gq_id_position(id);
   uint8_t inline_bytes[INLINE_ROOM];
   const void *from = inline_bytes;
   gq_finished f;
   gq_status status;
 
+  if (!queue || !size || (!data && *size)) return null_argument("gq_try_dequeue_result");
+  core = queue->core;
+  lane = lane_of(core, id);
   if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
   if (!gq_lane_completed(lane, position, &f, NULL)) {
     /* Somebody may have taken it since, and its cells may be in their next lap. */
@@ -87,15 +95,16 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
 
 gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size, int64_t timeout_ns)
 {
-  gq_core *core = queue->core;
   gq_status status = gq_try_dequeue_result(queue, id, data, size);
+  gq_core *core;
   gq_waiting w;
 
   if (status != GQ_AGAIN) return status;
+  core = queue->core;
   if (timeout_ns == 0) return gq_fail(GQ_TIMEOUT, "message %#llx has not finished", (unsigned long long)id);
   gq_wait_begin(&w, core, timeout_ns);
   while (status == GQ_AGAIN) {
-    const gq_status turn = gq_wait_turn(&w, core, lane_of(core, id), false);
+    const gq_status turn = gq_wait_turn(&w, core, lane_of(core, id), GQ_UNTIL_ENDED);
 
     status = gq_try_dequeue_result(queue, id, data, size);
     if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
@@ -124,12 +133,16 @@ static uint8_t *unpacked(gq_lane *lane)
 
 gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_t *count)
 {
-  gq_core *core = queue->core;
-  gq_lane *lane = queue->lane;
-  uint8_t *buffer = unpacked(lane);
   uint64_t position, bytes = 0;
+  uint8_t *buffer;
+  gq_core *core;
+  gq_lane *lane;
   size_t n = 0;
 
+  if (!queue || !count || (!completions && max)) return null_argument("gq_poll");
+  core = queue->core;
+  lane = queue->lane;
+  buffer = unpacked(lane);
   if (!buffer) return gq_fail(GQ_NO_MEMORY, "no memory for completions");
   while (n < max && gq_lane_next(lane, &position)) {
     gq_completion *c = &completions[n++];
@@ -156,17 +169,20 @@ gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_
 
 gq_status gq_wait(gq_queue *queue, gq_completion *completions, size_t max, int64_t timeout_ns, size_t *count)
 {
-  gq_core *core = queue->core;
   gq_status status = gq_poll(queue, completions, max, count);
+  gq_core *core;
   gq_waiting w;
 
   if (status != GQ_AGAIN) return status;
+  core = queue->core;
   if (max == 0) return gq_fail(GQ_INVALID, "gq_wait: max is 0");
   if (timeout_ns == 0) return gq_fail(GQ_TIMEOUT, "nothing has finished");
   gq_wait_begin(&w, core, timeout_ns);
   while (status == GQ_AGAIN) {
-    const gq_status turn = gq_wait_turn(&w, core, queue->lane, false);
+    gq_status turn = gq_wait_turn(&w, core, queue->lane, GQ_UNTIL_ENDED);
 
+    if (turn == GQ_OK && gq_is_closed(core, queue->lane) && !gq_lane_is_unfinished(queue->lane))
+      turn = gq_fail(GQ_SHUT_DOWN, "the queue is shut down, and nothing is left that could arrive");
     status = gq_poll(queue, completions, max, count);
     if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
   }
@@ -187,9 +203,10 @@ gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion
 {
   uint64_t position;
   gq_lane *lane = held(queue, completion, &position);
-  const size_t room = *size;
+  const size_t room = size ? *size : 0;
   gq_status status;
 
+  if (!size || (!data && room)) return null_argument("gq_completion_payload");
   if (!lane) return unknown(completion->id);
   status = gq_lane_payload(lane, position, data, size);
   if (status == GQ_TOO_SMALL)
@@ -212,9 +229,10 @@ void gq_release(gq_queue *queue, const gq_completion *completions, size_t count)
 
 gq_status gq_cancel(gq_queue *queue, uint64_t id)
 {
-  gq_lane *lane = lane_of(queue->core, id);
+  gq_lane *lane = queue ? lane_of(queue->core, id) : NULL;
   const uint64_t position = gq_id_position(id);
 
+  if (!queue) return null_argument("gq_cancel");
   if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
   return gq_lane_cancel(lane, position) ? GQ_OK : gq_fail(GQ_AGAIN, "message %#llx has finished",
                                                          (unsigned long long)id);

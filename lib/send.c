@@ -52,7 +52,7 @@ static gq_status claim(gq_queue *queue, const gq_message *m, uint64_t reserved, 
   if (timeout_ns == 0) return full(core, queue->lane, 0);
   gq_wait_begin(&w, core, timeout_ns);
   while (status == GQ_FULL) {
-    const gq_status turn = gq_wait_turn(&w, core, queue->lane, false);
+    const gq_status turn = gq_wait_turn(&w, core, queue->lane, GQ_UNTIL_CLOSED);
 
     status = turn == GQ_OK ? try_claim(queue->lane, m, reserved, out, position) : turn;
   }
@@ -67,12 +67,14 @@ static uint64_t stamp_time(uint64_t first, uint64_t n)
 
 gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id)
 {
-  gq_core *core = queue->core;
   gq_outgoing out;
   uint64_t position;
-  gq_status status = gq_core_usable(core);
+  gq_status status = gq_handle_usable(queue);
+  gq_core *core;
 
   if (status != GQ_OK) return status;
+  if (!message) return gq_fail(GQ_INVALID, "gq_enqueue: message is NULL");
+  core = queue->core;
   status = check_message(queue, message, false);
   if (status != GQ_OK) return status;
   status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position);
@@ -109,12 +111,16 @@ static size_t send_run(gq_queue *queue, const gq_message *messages, size_t count
 gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t count, int64_t timeout_ns,
                            uint64_t *ids, size_t *done)
 {
-  gq_core *core = queue->core;
-  gq_status status = gq_core_usable(core);
+  gq_status status = gq_handle_usable(queue);
   const uint64_t begin = timeout_ns > 0 ? gq_now() : 0;
   uint64_t bytes = 0;
   size_t at = 0;
+  gq_core *core;
 
+  if (done) *done = 0;
+  if (status != GQ_OK) return status;
+  if (!messages && count) return gq_fail(GQ_INVALID, "gq_enqueue_batch: messages is NULL, count is %zu", count);
+  core = queue->core;
   while (status == GQ_OK && at < count) {
     size_t good = 0;
 
@@ -158,21 +164,24 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
 
 gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reservation *reservation)
 {
-  gq_core *core = queue->core;
-  gq_lane *lane = queue->lane;
-  gq_status status = gq_core_usable(core);
+  gq_status status = gq_handle_usable(queue);
   const gq_message probe = {NULL, size, 0, 0, 0};
+  gq_core *core;
+  gq_lane *lane;
   uint64_t slot;
   gq_waiting w;
 
   if (status != GQ_OK) return status;
+  if (!reservation) return gq_fail(GQ_INVALID, "gq_reserve: reservation is NULL");
+  core = queue->core;
+  lane = queue->lane;
   status = check_message(queue, &probe, true);
   if (status != GQ_OK) return status;
   slot = gq_arena_get(&lane->arena, size ? size : 1);
   if (slot == GQ_NO_SLOT && timeout_ns == 0) return full(core, lane, 0);
   if (slot == GQ_NO_SLOT) {
     gq_wait_begin(&w, core, timeout_ns);
-    while (slot == GQ_NO_SLOT && (status = gq_wait_turn(&w, core, lane, false)) == GQ_OK)
+    while (slot == GQ_NO_SLOT && (status = gq_wait_turn(&w, core, lane, GQ_UNTIL_CLOSED)) == GQ_OK)
       slot = gq_arena_get(&lane->arena, size ? size : 1);
     gq_wait_end(&w, core, lane);
     if (status != GQ_OK) return status == GQ_TIMEOUT ? full(core, lane, timeout_ns) : status;
@@ -187,14 +196,17 @@ gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reserv
 gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_message *message, int64_t timeout_ns,
                     uint64_t *id)
 {
-  gq_core *core = queue->core;
-  gq_message m = *message;
-  const uint64_t slot = reservation->internal_[0];
+  gq_status status = gq_handle_usable(queue);
   gq_outgoing out;
-  uint64_t position;
-  gq_status status = gq_core_usable(core);
+  uint64_t position, slot;
+  gq_message m;
+  gq_core *core;
 
   if (status != GQ_OK) return status;
+  if (!reservation || !message) return gq_fail(GQ_INVALID, "gq_commit: an argument is NULL");
+  core = queue->core;
+  m = *message;
+  slot = reservation->internal_[0];
   if (!reservation->internal_[1]) return gq_fail(GQ_INVALID, "the reservation was committed or aborted already");
   if (m.size > reservation->size)
     return gq_fail(GQ_INVALID, "committing %zu bytes of a reservation of %zu", m.size, reservation->size);
@@ -215,7 +227,7 @@ gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_messa
 
 void gq_abort(gq_queue *queue, gq_reservation *reservation)
 {
-  if (!reservation->internal_[1]) return;
+  if (!queue || !reservation || !reservation->internal_[1]) return;
   gq_arena_put(&queue->lane->arena, reservation->internal_[0]);
   reservation->internal_[1] = 0;
   reservation->data = NULL;

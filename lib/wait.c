@@ -36,10 +36,14 @@ gq_status gq_core_lost(gq_core *core)
   return gq_fail(GQ_DEVICE_LOST, "%s", core->lost_text);
 }
 
-gq_status gq_core_usable(gq_core *core)
+gq_status gq_handle_usable(const gq_queue *queue)
 {
+  gq_core *core;
+
+  if (!queue) return gq_fail(GQ_INVALID, "the queue's handle is NULL");
+  core = queue->core;
   if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
-  if (__atomic_load_n(&core->closed, __ATOMIC_ACQUIRE)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
+  if (gq_is_closed(core, queue->lane)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
   return GQ_OK;
 }
 
@@ -72,7 +76,14 @@ void gq_wake(gq_a32 *word, int threads)
   syscall(SYS_futex, &word->v, FUTEX_WAKE, threads, NULL, NULL, 0);
 }
 
-gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, bool through_close)
+static bool is_over(const gq_core *core, const gq_lane *lane, enum gq_until until)
+{
+  if (until == GQ_UNTIL_CLOSED && gq_is_closed(core, lane)) return true;
+  return until != GQ_THROUGH_END &&
+         (__atomic_load_n(&core->ended, __ATOMIC_ACQUIRE) || __atomic_load_n(&lane->ended, __ATOMIC_ACQUIRE));
+}
+
+gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until)
 {
   uint64_t now, sleep;
 
@@ -89,8 +100,7 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, bool through
     gq_add32(&lane->head->sleepers, 1, GQ_ACQ_REL);
   }
   if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
-  if (!through_close && __atomic_load_n(&core->closed, __ATOMIC_ACQUIRE))
-    return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
+  if (is_over(core, lane, until)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
   if (now >= w->deadline)
     return gq_fail(GQ_TIMEOUT, "nothing came in %.3f ms", (double)(now - w->begin) * 1e-6);
   if (now - w->begin < SPIN_NS) {

@@ -79,7 +79,7 @@ static void *watch(void *argument)
 gq_status gq_watch_start(gq_queue *queue, int *fd)
 {
   gq_core *core = queue->core;
-  gq_status status = gq_core_usable(core);
+  gq_status status = gq_handle_usable(queue);
   gq_watch *w = NULL;
   int error;
 

@@ -7,8 +7,8 @@
  * runs on CPU threads where there is no GPU.
  *
  * Threads: unless a function says otherwise, any number of threads may call any function on the same handle at
- * once. The exceptions are gq_init(), which makes the handle, and gq_shutdown(), which ends it: when
- * gq_shutdown() returns no other call may be using the handle, though calls may be under way when it begins.
+ * once. The exceptions are gq_init(), which makes the handle, and gq_shutdown(), which ends it: it lets calls that
+ * wait leave, and no other call may be under way or begin. gq_close() is for bringing that about.
  *
  * A handle (\ref gq_queue) is a queue together with one *lane* of it: a submission ring and a completion ring.
  * gq_init() gives the queue's first handle, gq_open_lane() a further one. Threads that share a handle share its
@@ -84,8 +84,11 @@ typedef struct gq_options {
   const char *handler;        /**< name of the handler */
   const char *const *args;    /**< handler arguments "KEY=VALUE", NULL-terminated, or NULL */
   uint32_t scope;             /**< a \ref gq_scope */
-  uint32_t capacity;          /**< messages that may be enqueued and not yet released, per lane */
-  uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: 128 */
+  uint32_t capacity;          /**< per lane, how far the newest message may be ahead of the oldest whose result has
+                                   not been taken and released: one that is left unread, or takes long, lets
+                                   capacity - 1 others pass and then holds new ones up */
+  uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: 128. 64 means 128 on a CPU that cannot store 16 bytes in
+                                   one piece (see gq_system_info) */
   uint64_t max_message_bytes; /**< largest payload */
   uint64_t max_result_bytes;  /**< largest result; 0: what the handler declares for the largest message */
   uint64_t arena_bytes;       /**< memory per lane for payloads and results too large for a cell; 0: enough
@@ -159,11 +162,13 @@ GQ_API gq_status gq_drain(gq_queue *queue, int64_t timeout_ns);
  * first handle of a queue ends the queue and every other handle of it, which the caller must no longer use;
  * ending a further one closes its lane.
  * \param queue  may be NULL; invalid afterwards, whatever is returned
- * \return GQ_OK; GQ_TIMEOUT if messages were still unfinished and were given up; GQ_DEVICE_LOST. */
+ * \return GQ_OK; GQ_TIMEOUT if messages were still unfinished and were given up; GQ_DEVICE_LOST, also if a handler
+ *         went on for 2 s after that: its thread or kernel, and the queue's memory, are then left behind. */
 GQ_API gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns);
 
-/** From now on refuse new messages on this queue, and let every wait whose answer is not there yet return
- * GQ_SHUT_DOWN; the handle stays valid, so that other threads can leave before gq_shutdown().
+/** From now on refuse new messages on this queue: waits for room return GQ_SHUT_DOWN at once, gq_wait() when nothing
+ * is left that could arrive; results can still be had. The handle stays valid, so that other threads can leave before
+ * gq_shutdown().
  * Lock-free; any thread, and async-signal-safe. */
 GQ_API void gq_close(gq_queue *queue);
 
