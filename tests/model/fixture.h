@@ -39,7 +39,7 @@ struct fixture {
   gq_backend_state state;
   worker workers[MOST_WORKERS];
   source sources[1];
-  gq_a64 keys[MOST_CELLS];
+  std::remove_pointer_t<decltype(source::keys)> keys[MOST_CELLS];
   gq_ring_counts ring;
   gq_unit ring_cells[MOST_ENTRIES * MOST_UNITS], ring_origins[MOST_ENTRIES * 2];
   gq_a32 ring_free[MOST_ENTRIES];

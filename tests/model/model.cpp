@@ -28,6 +28,7 @@ static const harness harnesses[] = {
   {"two_pollers_unordered", rl::simulate<two_pollers<false>>, 5000, 3000, false},
   {"resident_ring", rl::simulate<ring_test>, 10000, 3000, false},
   {"keys", rl::simulate<keys_test>, 10000, 10000, false},
+  {"keys_stalling", rl::simulate<keys_test>, 8000, 1000, true},
   {"park_one_worker", rl::simulate<park_test<1, 1, 3>>, 5000, 1000, false},
   {"park_two_workers", rl::simulate<park_test<1, 2, 3>>, 5000, 3000, false},
   {"park_two_clients", rl::simulate<park_test<2, 1, 4>>, 5000, 5000, true},
