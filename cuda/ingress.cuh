@@ -7,8 +7,10 @@
 #include "cuda/serve.cuh"
 
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
-#define GQ_PHASE_TURNS 8u   /* looks at a lane between two looks at the phase, which cost 0.5 us */
-#define GQ_IDLE_POLLS 128u  /* fruitless looks after which a warp ahead of the traffic stops polling */
+#define GQ_HALF_READ 900u   /* cycles: about half of the time that a read over PCIe takes */
+#define GQ_READS 8u         /* pairs of reads in one fruitless look */
+#define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
+#define GQ_IDLE_POLLS 8u    /* fruitless looks after which a warp ahead of the traffic stops polling */
 
 /* What a warp knows of its place in a lane. */
 struct gq_gate {
@@ -25,22 +27,6 @@ struct gq_catch {
   uint32_t total;
   bool heavy;                 /* some of them have slots, or wait for another by key */
 };
-
-/* The word of the phase that is on; its low two bits are the phase. */
-__device__ __forceinline__ uint32_t gq_phase_here(const gq_dev_queue &q)
-{
-  const uint32_t word = gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU);
-
-  return word >> 16 == (q.epoch & 0xffffu) ? word : gq_phase_word(q.epoch, 0, GQ_RUN);
-}
-
-/* The same to all of the warp. */
-__device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
-{
-  return __shfl_sync(GQ_ALL, gq_phase_here(q), 0);
-}
-
-__device__ __forceinline__ bool gq_is_leaving(const gq_dev_queue &q) { return (gq_phase_here(q) & 3u) == GQ_LEAVE; }
 
 __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
 {
@@ -60,6 +46,25 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
 }
 
+/* Read this thread's unit of a window until some thread's is new, or for a while: with two reads under way, half a read
+ * apart, a message waits half as long to be seen, and a client that answers at once is not always just too late. */
+__device__ __forceinline__ gq_unit gq_read_in_turn(const gq_unit *from, uint32_t tag, bool is_new)
+{
+  gq_unit a = gq_unit_ld_sys(from), b;
+  const uint32_t began = (uint32_t)clock();
+
+  while ((uint32_t)clock() - began < GQ_HALF_READ) continue;
+  b = gq_unit_ld_sys(from);
+#pragma unroll 1
+  for (uint32_t i = 0; i < GQ_READS; i++) {
+    if (__any_sync(GQ_ALL, is_new && a.w[3] == tag)) return a;
+    a = gq_unit_ld_sys(from);
+    if (__any_sync(GQ_ALL, is_new && b.w[3] == tag)) return b;
+    b = gq_unit_ld_sys(from);
+  }
+  return b;
+}
+
 /* Look at a chunk: at its first incomplete window, or in a burst at all that are not complete. */
 __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
                                         bool burst, gq_catch *c)
@@ -77,8 +82,11 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     const bool open = (cursor.got >> (d * cells) & whole) != whole;
 
     if (open && (burst || polled == 0)) {
+      const gq_unit *from = l.submissions() + ((base + d * 32 + t) & unit_mask);
+
       polled |= 1u << d;
-      c->unit[d] = gq_unit_ld_sys(l.submissions() + ((base + d * 32 + t) & unit_mask));
+      c->unit[d] = burst ? gq_unit_ld_sys(from)
+                         : gq_read_in_turn(from, tag, !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1));
     }
   }
   c->total = 0;
@@ -133,7 +141,7 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
     stage.put_unit(i, u, c.unit[d], c.flags >> (d * 8) & 0xff);
     if (u == 0) stage.set_origin(i, lane, ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2);
   }
-  gq_serve_threads<true>(q, stage, c.total, ending);
+  gq_serve_threads<true>(q, stage, c.total, ending, NULL);
 }
 
 /* Put what was found into the resident ring. */
@@ -225,7 +233,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, false};
+  gq_gate gate = {0, 0, 0, several}; /* with several lanes, never stay with one */
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
 
   if (!idle) cursor = *kept;
@@ -252,7 +260,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
       __nanosleep(2000);
       continue;
     }
-    gq_visit(q, stage, lane, &cursor, &gate);
+    if (gq_visit(q, stage, lane, &cursor, &gate) == 0) turns = 0;
     if (several) { /* take turns */
       *kept = cursor;
       __syncwarp();
@@ -260,6 +268,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
       kept = q.cursors + lane;
       cursor = *kept;
       gate.seen = gate.eager = ~0ull; /* alone with its lanes: always look */
+      gate.burst = true;
     }
   }
   if (!idle) *kept = cursor;

@@ -66,6 +66,35 @@ __device__ __forceinline__ void gq_stamp(const gq_dev_lane &l, const gq_limits &
   }
 }
 
+/* The word of the phase that is on; its low two bits are the phase. */
+__device__ __forceinline__ uint32_t gq_phase_here(const gq_dev_queue &q)
+{
+  const uint32_t word = gq_ld32(&q.shared->phase, GQ_ACQUIRE, GQ_GPU);
+
+  return word >> 16 == (q.epoch & 0xffffu) ? word : gq_phase_word(q.epoch, 0, GQ_RUN);
+}
+
+/* The same to all of the warp. */
+__device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
+{
+  return __shfl_sync(GQ_ALL, gq_phase_here(q), 0);
+}
+
+__device__ __forceinline__ bool gq_is_leaving(const gq_dev_queue &q) { return (gq_phase_here(q) & 3u) == GQ_LEAVE; }
+
+/* Say what this server runs from now on, for gq_check_stalls(); `busy` is NULL for what is known to be short. */
+__device__ __forceinline__ void gq_mark_busy(gq_busy *busy, uint64_t id)
+{
+  if (!busy || gq_lane_id()) return;
+  gq_st64(&busy->id, id, GQ_RELAXED, GQ_GPU);
+  gq_st64(&busy->since, gq_clock_ns(), GQ_RELEASE, GQ_GPU);
+}
+
+__device__ __forceinline__ void gq_mark_idle(gq_busy *busy)
+{
+  if (busy && gq_lane_id() == 0) gq_st64(&busy->since, (uint64_t)0, GQ_RELAXED, GQ_GPU);
+}
+
 /* ------------------------------------------------------------------------------- 32 messages, one a thread */
 
 /* Write the completion cells of all threads in `mask`, whole units by neighbouring threads. */
@@ -242,7 +271,8 @@ __device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_
  * \p direct: they are of one lane, depend on none, and have `count` entries in its completion order from the number on
  * that thread 0 has in \p reserved. */
 template <bool direct>
-__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved)
+__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved,
+                                 gq_busy *busy)
 {
   const uint32_t t = gq_lane_id();
   uint32_t mask = count == 32 ? GQ_ALL : (1u << count) - 1;
@@ -270,7 +300,9 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     }
     mask = __ballot_sync(GQ_ALL, ready);
     if (!mask) return;
+    gq_mark_busy(busy, __shfl_sync(GQ_ALL, gq_message_id(lane, job.position), __ffs(mask) - 1));
     gq_run_threads(q, stage, mask, job, lane, &o);
+    gq_mark_idle(busy);
     if (direct && first) ending = __shfl_sync(GQ_ALL, reserved, 0) + t;
     else ending = gq_reserve_endings(q, mask, lane);
     gq_outcome_head(head, o, job);
@@ -285,6 +317,7 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     }
     __syncwarp();
     mask = __ballot_sync(GQ_ALL, next != 0);
+    if (mask && (gq_phase_now(q) & 3u) == GQ_LEAVE) return; /* those that waited stay in their lanes */
     if (mask) gq_recall_cells(q, stage, mask, lane, next);
     first = false;
   }
@@ -357,6 +390,7 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
     __syncwarp();
     if (gq_lane_id() == 0) gq_key_posted(l.key(job.position), job.position);
     next = __shfl_sync(GQ_ALL, next, 0);
+    if ((gq_phase_now(q) & 3u) == GQ_LEAVE) next = 0; /* it stays in its lane */
     if (next) gq_recall_cells(q, stage, 1, lane, next);
   }
   return next;
@@ -365,7 +399,7 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
 /* Serve staged message 0 with a warp (scope 2) or block (scope 3), and then those that waited for it by key.
  * \p word: shared memory of the block, for its first warp to tell the others. */
 template <int scope>
-__device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word)
+__device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word, gq_busy *busy)
 {
   const uint32_t rank = scope == 3 ? threadIdx.x : gq_lane_id(), ranks = scope == 3 ? blockDim.x : 32;
   const uint64_t ring_cells = 1ull << q.limits.ring_log2;
@@ -396,7 +430,9 @@ __device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, vol
       gq_group_sync<scope>();
     }
     if (!ready) return;
+    if (rank < 32) gq_mark_busy(busy, gq_message_id(lane, job.position));
     gq_run_group<scope>(q, stage, job, lane, rank, ranks, &o);
+    if (rank < 32) gq_mark_idle(busy);
     if (rank < 32) next = gq_finish_group(q, stage, job, lane, o);
     if (rank == 0) *word = next;
     gq_group_sync<scope>();

@@ -44,18 +44,6 @@ __device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_
   if (t < n) gq_ring_free(&q.ring_free[(first + t) & mask], first + t, q.ring_log2); /* [Q2] */
 }
 
-__device__ __forceinline__ void gq_mark_busy(const gq_dev_queue &q, uint32_t server, const gq_stage &stage)
-{
-  if (gq_lane_id()) return;
-  gq_st64(&q.busy[server].id, gq_message_id(stage.lane(0), stage.position(0)), GQ_RELAXED, GQ_GPU);
-  gq_st64(&q.busy[server].since, gq_clock_ns(), GQ_RELEASE, GQ_GPU);
-}
-
-__device__ __forceinline__ void gq_mark_idle(const gq_dev_queue &q, uint32_t server)
-{
-  if (gq_lane_id() == 0) gq_st64(&q.busy[server].since, 0ull, GQ_RELAXED, GQ_GPU);
-}
-
 /* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
  * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
  * warps. Called by one thread. */
@@ -89,10 +77,8 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
     }
     nap = 50;
     gq_load_entries(q, stage, first, n);
-    gq_mark_busy(q, server, stage);
-    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0);
-    else gq_serve_group<2>(q, stage, word);
-    gq_mark_idle(q, server);
+    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0, &q.busy[server]);
+    else gq_serve_group<2>(q, stage, word, &q.busy[server]);
     __syncwarp();
   }
 }
@@ -114,7 +100,6 @@ __device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint
       first = __shfl_sync(GQ_ALL, first, 0);
       if (n) {
         gq_load_entries(q, stage, first, 1);
-        gq_mark_busy(q, server, stage);
       }
       if (gq_lane_id() == 0) *word = n | (n == 0 && leave) << 1;
     }
@@ -129,8 +114,7 @@ __device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint
       continue;
     }
     nap = 50;
-    gq_serve_group<3>(q, stage, word);
-    if (threadIdx.x < 32) gq_mark_idle(q, server);
+    gq_serve_group<3>(q, stage, word, &q.busy[server]);
   }
 }
 
