@@ -9,18 +9,19 @@ struct shape {
   uint32_t ring_log2, capacity, units;
   uint32_t workers;
   bool ordered;
+  bool is_short; /* the handler is known to be: a worker runs all that it has fetched */
 };
 
 #define MOST_CELLS 4u
 #define MOST_UNITS 5u
-#define MOST_WORKERS 2u
+#define MOST_WORKERS 3u
 #define MOST_ENTRIES 8u
 #define MOST_MESSAGES 12u
 #define INLINE 4u   /* bytes of a message that fits its cell */
 #define LARGE 32u   /* bytes of one that has slots for payload and result, in cells of 5 units */
 
 static int32_t run_handler(const gq_msg *msg, gq_reply *reply, const gq_context *context);
-static const gq_handler model_handler = {1, "model", 1, 1, 1, 0, GQ_OUTPUT_RAW, 0, run_handler};
+static gq_handler model_handler = {1, "model", 1, 1, 1, 0, GQ_OUTPUT_RAW, 0, run_handler};
 
 /* Plain memory that no iteration leaves anything in. */
 static gq_core core;
@@ -50,6 +51,7 @@ struct fixture {
   unsigned clients_left;                  /* no part of the protocol: ends the workers' threads */
   unsigned runs[MOST_MESSAGES], takes[MOST_MESSAGES];
   uint32_t next_keyed;
+  uint32_t waits_for[MOST_MESSAGES];      /* its handler lasts until that one has begun; 0: it does not wait */
 
   void begin(const shape &s, unsigned clients);
   bool send(uint32_t number, uint32_t size, uint64_t key, uint64_t *id);
@@ -83,7 +85,7 @@ void fixture::begin(const shape &s, unsigned clients)
   memset(key_last, 0, sizeof key_last);
   clients_left = clients;
   next_keyed = 0;
-  for (unsigned i = 0; i < MOST_MESSAGES; i++) runs[i] = takes[i] = 0;
+  for (unsigned i = 0; i < MOST_MESSAGES; i++) runs[i] = takes[i] = waits_for[i] = 0;
 
   lane.head = &head;
   lane.submissions = submissions, lane.completions = completions;
@@ -105,6 +107,7 @@ void fixture::begin(const shape &s, unsigned clients)
   memset((void *)&core, 0, sizeof core);
   core.consumption.lanes = &lane, core.consumption.lane_count = 1;
   core.consumption.limits = {s.units, 8, s.ring_log2, 1, LARGE, LARGE, sizeof arena_bytes, s.ordered, 1};
+  model_handler.is_short = s.is_short;
   core.consumption.handler = &model_handler;
   core.consumption.scope = 1;
   core.lanes = &lane, core.lane_count = 1;
@@ -127,6 +130,7 @@ static int32_t run_handler(const gq_msg *msg, gq_reply *reply, const gq_context 
   gq_model_copy(&number, msg->data, 4);
   RL_ASSERT(number < MOST_MESSAGES); /* [S1] [S2] what was sent is what is seen */
   RL_ASSERT(++now->runs[number] == 1);
+  while (now->waits_for[number] && !now->runs[now->waits_for[number]]) rl::yield(1, $);
   if (msg->key) { /* [K1] one after another, each seeing what the one before it left */
     RL_ASSERT(now->key_value($) == now->next_keyed);
     now->key_value($) = ++now->next_keyed;

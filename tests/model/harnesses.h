@@ -189,7 +189,8 @@ struct ring_test : rl::test_suite<ring_test, 4> {
 };
 
 /* Messages of one key and two workers: in order, one at a time, once, through several laps of the words. One client
- * sends and another takes: that a message was taken tells the sender that it need not be waited for. */
+ * sends and another takes: that a message was taken tells the sender that it need not be waited for. The handler is
+ * short, so that workers do not meet at `awake` before and after each message, which would order all handlers. */
 struct keys_test : rl::test_suite<keys_test, 4> {
   static const unsigned messages = 6;
   fixture f;
@@ -197,7 +198,7 @@ struct keys_test : rl::test_suite<keys_test, 4> {
 
   void before()
   {
-    f.begin({1, 2, 5, 2, true}, 2);
+    f.begin({1, 2, 5, 2, true, true}, 2);
     for (auto &id : ids) id.store(0, rl::mo_relaxed, $);
   }
   void thread(unsigned index)
@@ -218,12 +219,13 @@ struct keys_test : rl::test_suite<keys_test, 4> {
   void after() { f.end(messages, false); }
 };
 
-/* Workers that go to sleep whenever they have nothing to do: a message that is sent meanwhile is found. */
-template <unsigned clients, unsigned workers, unsigned each>
-struct park_test : rl::test_suite<park_test<clients, workers, each>, clients + workers> {
+/* Workers that go to sleep whenever they have nothing to do: a message that is sent meanwhile is found. In a ring of
+ * one cell, the last one awake has missed a whole lap as soon as another has fetched a message. */
+template <unsigned clients, unsigned workers, unsigned each, uint32_t ring_log2 = 1, bool is_short = false>
+struct park_test : rl::test_suite<park_test<clients, workers, each, ring_log2, is_short>, clients + workers> {
   fixture f;
 
-  void before() { f.begin({1, 2, 2, workers, true}, clients); }
+  void before() { f.begin({ring_log2, 1u << ring_log2, 2, workers, true, is_short}, clients); }
   void thread(unsigned index)
   {
     if (index >= clients) {
@@ -241,6 +243,36 @@ struct park_test : rl::test_suite<park_test<clients, workers, each>, clients + w
     gq_wake(&f.state.bell, 0x7fffffff);
   }
   void after() { f.end(clients * each, false); }
+};
+
+/* A handler that takes long holds up nobody else's message: `busy` of them last until a message that came later has
+ * begun, while the one worker that is left may sleep. A wake-up that is lost is a livelock. */
+template <unsigned busy, uint32_t ring_log2, unsigned laps>
+struct busy_test : rl::test_suite<busy_test<busy, ring_log2, laps>, 2 + busy> {
+  static const unsigned each = busy + 1;
+  fixture f;
+
+  void before()
+  {
+    f.begin({ring_log2, each, 2, busy + 1, true}, 1);
+    for (unsigned i = 0; i < laps * each; i++) f.waits_for[i] = i % each < busy ? i / each * each + busy : 0;
+  }
+  void thread(unsigned index)
+  {
+    uint64_t ids[each];
+
+    if (index > 0) {
+      work(&f.workers[index - 1]);
+      return;
+    }
+    for (unsigned i = 0; i < laps * each; i += each) {
+      for (unsigned k = 0; k < each; k++) while (!f.send(i + k, INLINE, 0, &ids[k])) continue;
+      for (unsigned k = 0; k < each; k++) while (f.take(ids[k], i + k, INLINE) != GQ_OK) continue;
+    }
+    f.state.stop.v.store(1, rl::mo_release, $);
+    gq_wake(&f.state.bell, 0x7fffffff);
+  }
+  void after() { f.end(laps * each, false); }
 };
 
 #endif

@@ -33,6 +33,9 @@ static const harness harnesses[] = {
   {"park_two_workers", rl::simulate<park_test<1, 2, 3>>, 5000, 3000, false},
   {"park_two_clients", rl::simulate<park_test<2, 1, 4>>, 5000, 5000, true},
   {"park_two_of_each", rl::simulate<park_test<2, 2, 4>>, 10000, 10000, true},
+  {"park_one_cell", rl::simulate<park_test<1, 2, 4, 0, true>>, 10000, 3000, true},
+  {"busy_one_of_two", rl::simulate<busy_test<1, 1, 2>>, 10000, 10000, true},
+  {"busy_two_of_three", rl::simulate<busy_test<2, 2, 2>>, 10000, 3000, true},
 };
 
 static bool passes(const harness &h, unsigned rounds, bool tell, rl::test_params *result)
