@@ -138,6 +138,8 @@ __device__ void gq_control_warp(const gq_dev_queue &q, uint32_t warps)
     }
     __nanosleep(GQ_TURN_NS);
   }
+  /* Stopped with messages waiting: nobody claims any more. When the kernel parks there are none. */
+  if (gq_is_stopped(q) && gq_lane_id() == 0) gq_add32(&q.shared->ring.tokens, 0xc0000000u, GQ_RELAXED);
   gq_publish_counters(q);
   gq_set_phase(q, GQ_LEAVE);
   if (gq_lane_id() == 0) gq_st32(&q.control->left, q.epoch, GQ_RELAXED, GQ_SYS);

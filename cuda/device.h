@@ -56,7 +56,7 @@ typedef struct gq_dev_shared {
 
 enum gq_phase {
   GQ_RUN = 0,
-  GQ_QUIET = 1, /* ingress: save the cursors, fetch no more */
+  GQ_QUIET = 1, /* ingress: fetch no more */
   GQ_LOOK = 2,  /* ingress: the lanes say parked; look at them once more */
   GQ_LEAVE = 3  /* everybody: leave the kernel */
 };

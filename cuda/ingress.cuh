@@ -7,16 +7,18 @@
 #include "cuda/serve.cuh"
 
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
-#define GQ_HALF_READ 900u   /* cycles: about half of the time that a read over PCIe takes */
-#define GQ_READS 8u         /* pairs of reads in one fruitless look */
+#define GQ_MOST_HOLD 1600u  /* cycles: somewhat less than a read over PCIe takes */
+#define GQ_READS 8u         /* reads in one fruitless look */
 #define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
-#define GQ_IDLE_POLLS 8u    /* fruitless looks after which a warp ahead of the traffic stops polling */
+#define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
 
 /* What a warp knows of its place in a lane. */
 struct gq_gate {
   uint64_t seen, eager;     /* last known values of the lane's front */
   uint32_t idle;            /* fruitless looks since something changed */
   bool burst;               /* the last look found a whole window: look at all of them */
+  bool replied;             /* this warp has just replied, at this clock */
+  uint32_t since, hold;     /* hold: cycles to wait after a reply, see gq_hold_back() */
 };
 
 /* Cells found by one look at a chunk. */
@@ -25,7 +27,7 @@ struct gq_catch {
   uint32_t ready[GQ_WINDOWS]; /* header threads whose cell is complete and new */
   uint32_t flags;             /* of this thread's cell in each window, 8 bits a window */
   uint32_t total;
-  bool heavy;                 /* some of them have slots, or wait for another by key */
+  bool heavy;                 /* some of them have slots or keys */
 };
 
 __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
@@ -46,28 +48,40 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
 }
 
-/* Read this thread's unit of a window until some thread's is new, or for a while: with two reads under way, half a read
- * apart, a message waits half as long to be seen, and a client that answers at once is not always just too late. */
-__device__ __forceinline__ gq_unit gq_read_in_turn(const gq_unit *from, uint32_t tag, bool is_new)
+/* Read this thread's unit of a window until some thread's is new, or GQ_READS times. \p reads: out, how often. */
+__device__ __forceinline__ gq_unit gq_read_until_new(const gq_unit *from, uint32_t tag, bool is_new, uint32_t *reads)
 {
-  gq_unit a = gq_unit_ld_sys(from), b;
-  const uint32_t began = (uint32_t)clock();
+  gq_unit unit;
+  uint32_t n = 0;
 
-  while ((uint32_t)clock() - began < GQ_HALF_READ) continue;
-  b = gq_unit_ld_sys(from);
 #pragma unroll 1
-  for (uint32_t i = 0; i < GQ_READS; i++) {
-    if (__any_sync(GQ_ALL, is_new && a.w[3] == tag)) return a;
-    a = gq_unit_ld_sys(from);
-    if (__any_sync(GQ_ALL, is_new && b.w[3] == tag)) return b;
-    b = gq_unit_ld_sys(from);
+  do unit = gq_unit_ld_sys(from);
+  while (!__any_sync(GQ_ALL, is_new && unit.w[3] == tag) && ++n < GQ_READS);
+  *reads = n + 1;
+  return unit;
+}
+
+/* A client that answers at once writes its next message about when the first read after the last reply passes by. If
+ * it is just too late it waits for a whole further read, and the next time again, in step. So the first read after a
+ * reply is held back, by as much as turns out to be needed. */
+__device__ __forceinline__ void gq_hold_back(const gq_gate *gate)
+{
+  if (gate->replied)
+    while ((uint32_t)clock() - gate->since < gate->hold) continue;
+}
+
+__device__ __forceinline__ void gq_learn_hold(gq_gate *gate, uint32_t reads, bool found)
+{
+  if (gate->replied && found) {
+    if (reads == 1 && gate->hold) gate->hold--;
+    else if (reads == 2 && gate->hold < GQ_MOST_HOLD) gate->hold += GQ_MOST_HOLD / 8;
   }
-  return b;
+  gate->replied = false;
 }
 
 /* Look at a chunk: at its first incomplete window, or in a burst at all that are not complete. */
 __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
-                                        bool burst, gq_catch *c)
+                                        bool burst, gq_catch *c, uint32_t *reads)
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, cells = 32u >> q.units_log2;
   const uint32_t h = t & ~(units - 1), u = t & (units - 1), group = units == 32 ? GQ_ALL : (1u << units) - 1;
@@ -86,7 +100,7 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
 
       polled |= 1u << d;
       c->unit[d] = burst ? gq_unit_ld_sys(from)
-                         : gq_read_in_turn(from, tag, !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1));
+                         : gq_read_until_new(from, tag, !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1), reads);
     }
   }
   c->total = 0;
@@ -99,7 +113,8 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     const bool ok = c->unit[d].w[3] == tag;
     const uint32_t size = __shfl_sync(GQ_ALL, c->unit[d].w[0], h), word1 = __shfl_sync(GQ_ALL, c->unit[d].w[1], h);
     const uint32_t flags = word1 & 0xffu, dependency = word1 >> 8;
-    const uint32_t room = __shfl_sync(GQ_ALL, c->unit[d].w[2], (h + 1) & 31);
+    /* A first extension unit that is not all zero: a key, or a slot for the result. */
+    const uint32_t special = __ballot_sync(GQ_ALL, (c->unit[d].w[0] | c->unit[d].w[1] | c->unit[d].w[2]) != 0);
     const bool head_ok = __shfl_sync(GQ_ALL, ok, h);
     const uint32_t there = __ballot_sync(GQ_ALL, head_ok && (ok || u >= gq_needed_units(size, flags, words)));
     const bool is_new = !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1);
@@ -108,7 +123,8 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     c->flags |= flags << (d * 8);
     c->ready[d] = __ballot_sync(GQ_ALL, ready && u == 0);
     c->total += __popc(c->ready[d]);
-    c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || ((flags & GQ_CELL_EXT) && room) || dependency));
+    c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || dependency ||
+                                             ((flags & GQ_CELL_EXT) && (special >> ((h + 1) & 31) & 1))));
   }
 }
 
@@ -160,8 +176,10 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
     gq_unit unit = c.unit[d];
 
     /* Its last reader is copying it out or, with the ring full, still to come. */
-    while (!gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2))
-      if (gq_is_leaving(q)) break;
+    bool is_free;
+
+    while (!(is_free = gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2)) && !gq_is_leaving(q)) continue;
+    if (!is_free) continue; /* the kernel is leaving: the message stays in its lane */
     unit.w[3] = tag;
     gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
     if (u == 0) {
@@ -181,13 +199,16 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
   const gq_dev_lane l(q, lane);
   const uint32_t cells = 32u >> q.units_log2, all = cells * GQ_WINDOWS;
   const uint64_t chunk = cursor->chunk;
+  uint32_t reads = 0;
   gq_catch c;
 
   if (!gq_may_poll(l, chunk, gate)) {
     __nanosleep(100);
     return 0;
   }
-  gq_look(q, l, *cursor, gate->burst, &c);
+  gq_hold_back(gate);
+  gq_look(q, l, *cursor, gate->burst, &c, &reads);
+  gq_learn_hold(gate, reads, c.total != 0);
   gate->burst = c.total >= cells;
   if (c.total == 0) {
     gate->idle++;
@@ -209,17 +230,21 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     cursor->chunk += q.warps_per_lane;
     cursor->got = 0;
   }
-  if (direct) gq_run_catch(q, stage, lane, chunk, c);
-  else gq_push_catch(q, lane, chunk, c);
+  if (direct) {
+    gq_run_catch(q, stage, lane, chunk, c);
+    gate->replied = true;
+    gate->since = (uint32_t)clock();
+  } else gq_push_catch(q, lane, chunk, c);
   return c.total;
 }
 
 /* Is there a complete cell that has not been taken? The last look before the kernel leaves. */
 __device__ __forceinline__ bool gq_anything_new(const gq_dev_queue &q, uint32_t lane, const gq_cursor &cursor)
 {
+  uint32_t reads;
   gq_catch c;
 
-  gq_look(q, gq_dev_lane(q, lane), cursor, true, &c);
+  gq_look(q, gq_dev_lane(q, lane), cursor, true, &c, &reads);
   return c.total != 0;
 }
 
@@ -233,7 +258,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, several}; /* with several lanes, never stay with one */
+  gq_gate gate = {0, 0, 0, several, false, 0, 0}; /* with several lanes, never stay with one */
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
 
   if (!idle) cursor = *kept;

@@ -303,12 +303,12 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     gq_mark_busy(busy, __shfl_sync(GQ_ALL, gq_message_id(lane, job.position), __ffs(mask) - 1));
     gq_run_threads(q, stage, mask, job, lane, &o);
     gq_mark_idle(busy);
-    if (direct && first) ending = __shfl_sync(GQ_ALL, reserved, 0) + t;
-    else ending = gq_reserve_endings(q, mask, lane);
+    if (!direct || !first) ending = gq_reserve_endings(q, mask, lane);
     gq_outcome_head(head, o, job);
     if (ready && job.key) next = gq_key_finish(l.key(job.position), job.position); /* before anybody sees it done */
-    gq_post_endings(q, mask, lane, job.position, ending); /* before the cells: see gq_ending_word() */
     gq_post_cells(q, stage, mask, head, lane, job.position);
+    if (direct && first) ending = __shfl_sync(GQ_ALL, reserved, 0) + t; /* it has had the time to come */
+    gq_post_endings(q, mask, lane, job.position, ending); /* last: warps are not stopped one without the other */
     gq_count_outcomes(q, mask, o);
     if (__any_sync(GQ_ALL, ready && job.key)) {
       gq_fence_sys(); /* completions of one key reach the host in order */
@@ -382,8 +382,8 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
 
   gq_outcome_head(head, o, job);
   if (job.key && gq_lane_id() == 0) next = gq_key_finish(l.key(job.position), job.position);
-  gq_post_endings(q, 1, lane, job.position, gq_reserve_endings(q, 1, lane));
   gq_post_cells(q, stage, 1, head, lane, job.position);
+  gq_post_endings(q, 1, lane, job.position, gq_reserve_endings(q, 1, lane));
   gq_count_outcomes(q, 1, o);
   if (job.key) {
     gq_fence_sys();

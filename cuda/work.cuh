@@ -4,10 +4,11 @@
 #define GQ_WORK_CUH
 #include "cuda/ingress.cuh"
 
-/* Copy claimed entries to the stage with `threads` threads, this one being `rank`, and free them. */
-__device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_stage &stage, uint32_t first,
+/* Copy claimed entries to the stage, with a warp, and free them. \return false if the kernel is leaving without them. */
+__device__ __forceinline__ bool gq_load_entries(const gq_dev_queue &q, const gq_stage &stage, uint32_t first,
                                                 uint32_t n)
 {
+  bool there = true;
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, mask = (1u << q.ring_log2) - 1;
   const uint32_t h = t & ~(units - 1), u = t & (units - 1);
 
@@ -25,8 +26,10 @@ __device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_
       const uint32_t c = ((it + k) * 32 + t) >> q.units_log2, entry = first + c;
 
       if (c < n) /* [Q1] the tags license reading; what is not there yet is on its way */
-        while (unit[k].w[3] != gq_tag(entry, q.ring_log2) && !gq_is_leaving(q))
+        while (there && unit[k].w[3] != gq_tag(entry, q.ring_log2)) {
           unit[k] = gq_unit_ld_gpu(&q.ring_cells[((size_t)(entry & mask) << q.units_log2) + u]);
+          there = !gq_is_leaving(q);
+        }
       const uint32_t flags = __shfl_sync(GQ_ALL, unit[k].w[1], h);
 
       if (c < n) stage.put_unit(c, u, unit[k], flags);
@@ -37,11 +40,12 @@ __device__ __forceinline__ void gq_load_entries(const gq_dev_queue &q, const gq_
     gq_unit origin;
 
     do origin = gq_unit_ld_gpu(&q.ring_origins[entry & mask]);
-    while (origin.w[3] != gq_tag(entry, q.ring_log2) && !gq_is_leaving(q));
+    while (origin.w[3] != gq_tag(entry, q.ring_log2) && (there = there && !gq_is_leaving(q)));
     stage.set_origin(t, origin.w[0], origin.w[1] | (uint64_t)origin.w[2] << 32);
   }
-  __syncwarp();
+  if (!__all_sync(GQ_ALL, there)) return false; /* the kernel is leaving, and its ingress has left */
   if (t < n) gq_ring_free(&q.ring_free[(first + t) & mask], first + t, q.ring_log2); /* [Q2] */
+  return true;
 }
 
 /* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
@@ -76,7 +80,7 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
       continue;
     }
     nap = 50;
-    gq_load_entries(q, stage, first, n);
+    if (!gq_load_entries(q, stage, first, n)) return;
     if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0, &q.busy[server]);
     else gq_serve_group<2>(q, stage, word, &q.busy[server]);
     __syncwarp();
@@ -98,9 +102,7 @@ __device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint
       leave = (gq_phase_now(q) & 3u) == GQ_LEAVE;
       n = __shfl_sync(GQ_ALL, n, 0);
       first = __shfl_sync(GQ_ALL, first, 0);
-      if (n) {
-        gq_load_entries(q, stage, first, 1);
-      }
+      if (n && !gq_load_entries(q, stage, first, 1)) n = 0, leave = 1;
       if (gq_lane_id() == 0) *word = n | (n == 0 && leave) << 1;
     }
     __syncthreads();

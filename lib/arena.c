@@ -59,6 +59,16 @@ int gq_arena_init(gq_arena *a, uint64_t bytes)
   return 0;
 }
 
+void gq_arena_clear(gq_arena *a)
+{
+  if (a->bytes == 0) return;
+  pthread_mutex_lock(&a->lock);
+  memset(a->order, 0, a->bytes / GQ_SLOT_BYTES);
+  for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
+  push(a, 0, a->top);
+  pthread_mutex_unlock(&a->lock);
+}
+
 void gq_arena_free_all(gq_arena *a)
 {
   free(a->next);

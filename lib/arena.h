@@ -22,6 +22,8 @@ void gq_arena_free_all(gq_arena *arena);
 /** \return the offset of \p size bytes, aligned to 256, or UINT64_MAX if there is no room. */
 uint64_t gq_arena_get(gq_arena *arena, uint64_t size);
 void gq_arena_put(gq_arena *arena, uint64_t offset);
+/** Take every slot back. */
+void gq_arena_clear(gq_arena *arena);
 /** Bytes that a slot for \p size takes. */
 uint64_t gq_arena_rounded(uint64_t size);
 

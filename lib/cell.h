@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing and reading one cell, on the host and in the model checker. The device moves whole windows of cells with a
- * warp and has code of its own for that (cuda/window.cuh), over the same layout. */
+ * warp and has code of its own for that (cuda/ingress.cuh, cuda/serve.cuh), over the same layout. */
 #ifndef GQ_CELL_H
 #define GQ_CELL_H
 #include "protocol.h"

@@ -219,7 +219,7 @@ static void serve(worker *w, fetched *f)
     if (job.key) next = gq_key_finish(word, position);
     complete(w, f, &job, &o);
     if (job.key) gq_key_posted(word, position);
-    if (!next) return;
+    if (!next || gq_ld32(&w->state->stop, GQ_ACQUIRE, GQ_SYS)) return;
     f->position = next;
     first = false;
     /* It was complete when its taker decided to wait, and nobody changes it but gq_lane_cancel(). */
@@ -326,8 +326,8 @@ static bool serve_lanes(worker *w)
 
       for (uint32_t i = keep; i < n; i++) ring_put(state, entry++, &w->batch[i]);
     }
-    if (keep < n) wake_one(state);
-    for (uint32_t i = 0; i < keep; i++) serve(w, &w->batch[i]);
+    if (keep < n || n == FETCH) wake_one(state);
+    for (uint32_t i = 0; i < keep && !gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS); i++) serve(w, &w->batch[i]);
   }
   return any;
 }
@@ -519,7 +519,7 @@ static gq_status cpu_start(gq_backend_state **out, const gq_consumption *c, char
     int error;
 
     w->state = state;
-    error = pthread_create(&w->thread, NULL, work, w);
+    error = gq_start_thread(&w->thread, work, w);
     if (error) {
       char reason[128];
 

@@ -36,6 +36,9 @@ struct gq_backend_state {
   uint32_t blocks, threads, shared_bytes, sms;
   pthread_mutex_t launching;    /* launches, and looking at whether the kernel is there */
   uint64_t parks, relaunches;   /* under `launching` */
+  uint64_t launched;            /* when the kernel was last launched; under `launching` */
+  uint64_t beat, beat_seen;     /* latest heartbeat and when it was first seen; under `launching` */
+  uint32_t stopping;            /* under `launching` */
   uint32_t failed;              /* atomic: a CUDA call has failed for good */
 };
 
@@ -116,7 +119,9 @@ static gq_status load_kernel(gq_backend_state *s)
   error = d->cuFuncSetAttribute(s->kernel, GQ_CUDA_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)s->shared_bytes);
   if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "shared memory for the resident kernel");
   error = d->cuOccupancyMaxActiveBlocksPerMultiprocessor(&resident, s->kernel, (int)s->threads, s->shared_bytes);
-  if (error || resident < 1) return cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel fits no multiprocessor");
+  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel's occupancy");
+  if (resident < 1) return gq_fail(GQ_NO_BACKEND, "the resident kernel's %u threads with %u bytes of shared memory fit no "
+                                                  "multiprocessor", s->threads, s->shared_bytes);
   s->sms = (uint32_t)sms;
   s->blocks = s->c->sms ? s->c->sms : (uint32_t)sms / 2 < MOST_SMS ? (uint32_t)sms / 2 : MOST_SMS;
   if (s->blocks < 2) s->blocks = 2;
@@ -280,6 +285,7 @@ static gq_status launch(gq_backend_state *s)
   gq_cuda_result error;
 
   s->queue.epoch++;
+  s->launched = s->beat_seen = gq_now();
   set_parked(s->c, 0); /* before the launch: a message enqueued from here on will be looked for */
   error = s->d->cuLaunchCooperativeKernel(s->kernel, s->blocks, 1, 1, s->threads, 1, 1, s->shared_bytes, s->stream,
                                           parameters);
@@ -337,7 +343,7 @@ static gq_status cuda_kick(gq_backend_state *s)
   gq_status status = GQ_OK;
 
   pthread_mutex_lock(&s->launching);
-  if (!enter(s)) {
+  if (s->stopping || !enter(s)) {
     pthread_mutex_unlock(&s->launching);
     return gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
   }
@@ -366,6 +372,21 @@ static gq_status cuda_kick(gq_backend_state *s)
   return status;
 }
 
+/* The kernel has been launched and has not ended: has it said hello, and does its heart beat? */
+static gq_status check_pulse(gq_backend_state *s)
+{
+  const uint64_t now = gq_now(), beat = gq_ld64(&s->control->heartbeat, GQ_RELAXED, GQ_SYS);
+
+  if (gq_ld32(&s->control->hello, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch)
+    return now - s->launched < HELLO_NS ? GQ_OK : gq_fail(GQ_DEVICE_LOST, "the resident kernel was launched again and "
+                                                                          "has not started for 10 s: is the GPU busy?");
+  if (beat != s->beat || is_parked(s->c)) {
+    s->beat = beat;
+    s->beat_seen = now;
+  }
+  return now - s->beat_seen < HELLO_NS ? GQ_OK : gq_fail(GQ_DEVICE_LOST, "the resident kernel has not answered for 10 s");
+}
+
 static gq_status cuda_health(gq_backend_state *s)
 {
   gq_cuda_result error;
@@ -386,6 +407,9 @@ static gq_status cuda_health(gq_backend_state *s)
     if (error != GQ_CUDA_SUCCESS && error != GQ_CUDA_NOT_READY) status = gone(s, error);
     else if (error == GQ_CUDA_SUCCESS && !was_parked && !is_parked(s->c))
       status = gq_fail(GQ_DEVICE_LOST, "the resident kernel left without being asked to");
+    else if (error == GQ_CUDA_NOT_READY) status = check_pulse(s);
+  } else {
+    status = gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
   }
   pthread_mutex_unlock(&s->launching);
   return status;
@@ -422,12 +446,14 @@ static void tear_down(gq_backend_state *s)
 {
   const gq_cuda_driver *d = s->d;
 
+  if (!s->context) goto free_state;
   while (s->registered > 0) d->cuMemHostUnregister(s->c->lanes[--s->registered].head);
   if (s->memory) d->cuMemFree(s->memory);
   if (s->control) d->cuMemFreeHost(s->control);
   if (s->module) d->cuModuleUnload(s->module);
   if (s->stream) d->cuStreamDestroy(s->stream);
-  if (s->context) d->cuCtxDestroy(s->context); /* also pops it */
+  d->cuCtxDestroy(s->context); /* also pops it */
+free_state:
   pthread_mutex_destroy(&s->launching);
   free(s);
 }
@@ -456,16 +482,16 @@ static gq_status cuda_start(gq_backend_state **out, const gq_consumption *c, cha
     if (status != GQ_OK) { /* it may yet start: its memory must stay */
       gq_st32(&s->control->stop, 1, GQ_RELEASE, GQ_SYS);
       leave(s);
-      return status;
+      return GQ_DEVICE_LOST;
     }
   }
   if (status != GQ_OK) {
-    if (s->context) tear_down(s);
-    else free(s);
-    return status;
+    tear_down(s);
+    return status == GQ_DEVICE_LOST ? GQ_NO_BACKEND : status;
   }
   set_clock_offset(s);
   leave(s);
+  memset(&info, 0, sizeof info);
   info.size = sizeof info;
   gq_get_device_info(c->device, &info);
   snprintf(text, size, "cuda: %s, sm_%d%d, %u of %u SMs%s%s", info.name, info.capability_major, info.capability_minor,
@@ -480,6 +506,9 @@ static gq_status cuda_stop(gq_backend_state *s)
   const uint64_t begin = gq_now();
   gq_cuda_result error;
 
+  pthread_mutex_lock(&s->launching);
+  s->stopping = 1;
+  pthread_mutex_unlock(&s->launching);
   gq_st32(&s->control->stop, 1, GQ_RELEASE, GQ_SYS);
   if (!enter(s)) return gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
   while ((error = s->d->cuStreamQuery(s->stream)) == GQ_CUDA_NOT_READY && gq_now() - begin < STOP_NS)

@@ -47,24 +47,21 @@ static gq_status map_memory(gq_lane *lane, uint64_t bytes)
 {
   void *memory;
 
-  lane->fd = memfd_create("gpuqueue-lane", MFD_CLOEXEC);
-  if (lane->fd < 0) return gq_fail(GQ_SYSTEM, "memfd_create for a lane: %s", strerror(errno));
-  if (ftruncate(lane->fd, (off_t)bytes) != 0) {
+  const int fd = memfd_create("gpuqueue-lane", MFD_CLOEXEC);
+
+  if (fd < 0) return gq_fail(GQ_SYSTEM, "memfd_create for a lane: %s", strerror(errno));
+  memory = MAP_FAILED;
+  if (ftruncate(fd, (off_t)bytes) == 0)
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (memory == MAP_FAILED)
     gq_fail(GQ_NO_MEMORY, "a lane of %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
-    goto close_fd;
-  }
-  memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, lane->fd, 0);
-  if (memory == MAP_FAILED) {
-    gq_fail(GQ_NO_MEMORY, "mapping a lane of %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
-    goto close_fd;
-  }
+  close(fd); /* the mapping keeps the memory */
+  if (memory == MAP_FAILED) return GQ_NO_MEMORY;
   madvise(memory, bytes, MADV_HUGEPAGE);     /* where shared memory may have them; else no harm */
   madvise(memory, bytes, MADV_DONTFORK);     /* a child must not use a parent's queue */
   lane->head = memory;
+  lane->total_bytes = bytes;
   return GQ_OK;
-close_fd:
-  close(lane->fd);
-  return GQ_NO_MEMORY;
 }
 
 gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *shape)
@@ -79,7 +76,6 @@ gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *sha
   if (status != GQ_OK) return status;
   if (gq_arena_init(&lane->arena, shape->arena_bytes) != 0) {
     munmap(lane->head, h.total_bytes);
-    close(lane->fd);
     return gq_fail(GQ_NO_MEMORY, "no memory to keep an arena of %llu bytes", (unsigned long long)shape->arena_bytes);
   }
   *lane->head = h;
@@ -123,8 +119,7 @@ void gq_lane_destroy(gq_lane *lane)
   free(lane->unpacked);
   pthread_mutex_destroy(&lane->key_lock);
   pthread_mutex_destroy(&lane->unpacked_lock);
-  munmap(lane->head, lane->head->total_bytes);
-  close(lane->fd);
+  munmap(lane->head, lane->total_bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------ sending */
@@ -436,8 +431,11 @@ bool gq_lane_cancel(gq_lane *lane, uint64_t position)
   const uint32_t tag = gq_tag(position, lane->ring_log2);
   bool asked = false;
 
+  gq_cell_view view;
+
   if (!hold(lane, position, PINNED)) return false;
-  if (!gq_lane_is_completed(lane, position)) {
+  /* An id may be guessed before its message is published: then there is nothing to mark yet. */
+  if (gq_cell_get(cell, lane->units, lane->unit_bytes, tag, &view, NULL) && !gq_lane_is_completed(lane, position)) {
     /* One piece of the head is rewritten with the same tag: the consumer sees it before or after, never torn. */
     gq_head_flag(cell, lane->unit_bytes, tag, GQ_CELL_CANCELLED);
     asked = true;

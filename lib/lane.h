@@ -34,7 +34,7 @@ typedef struct gq_lane_head {
 typedef struct gq_stamp { gq_a64 start, end; } gq_stamp;
 
 /* state[i] is p while position p (p mod N = i) is free or in use, p | GQ_TAKEN while a reader holds its result, and
- * p + N once it has been released. */
+ * p + N once it has been released. gq_lane_cancel() sets a further bit for the moment that it needs. */
 #define GQ_TAKEN (1ull << 63)
 
 #define GQ_KEY_SLOTS 65536u
@@ -53,9 +53,10 @@ typedef struct gq_lane {
   uint64_t max_message_bytes, max_result_bytes;
   bool ordered;
   uint32_t closed, ended;               /* atomic: its handle is ending; its unfinished messages are given up */
+  uint32_t waiters;                     /* atomic: calls that wait, or have waited and are still in here */
+  uint64_t total_bytes;                 /* of the mapping */
   uint32_t handler_multiplier;          /* the handler's bound of the result: multiplier * size + constant */
   uint32_t handler_constant;
-  int fd;
   pthread_mutex_t key_lock;
   uint64_t *key_last;                   /* by key hash: position + 1 of the latest message with it */
   gq_arena arena;

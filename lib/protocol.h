@@ -136,9 +136,9 @@ GQ_CONSUMER uint64_t gq_ending_index(uint64_t d, unsigned ring_log2) { return d 
 /** Lap tag of entry \p d. */
 GQ_CONSUMER uint32_t gq_ending_tag(uint64_t d, unsigned ring_log2) { return gq_tag(d, ring_log2 + 1); }
 
-/** Entry \p d: the low half of \p position, and the lap. A writer that may be stopped between two stores writes it
- * before the completion's cell: else the message may be taken by id, and 2N others end, before its entry comes and
- * overwrites a newer one. */
+/** Entry \p d: the low half of \p position, and the lap. A thread of the host writes it before the completion's cell:
+ * it may be stopped between the two, and meanwhile the message be taken by id, and 2N others end, so that its entry
+ * would overwrite a newer one. The warps of a kernel are only ever stopped all together, and write it after. */
 GQ_CONSUMER uint64_t gq_ending_word(uint64_t d, uint64_t position, unsigned ring_log2)
 {
   return (uint32_t)position | (uint64_t)gq_ending_tag(d, ring_log2) << 32;

@@ -11,7 +11,7 @@
 #include "info.h"
 #include "options.h"
 
-#define SMALLEST_RING_LOG2 7u /* the device fetches ring cells in windows: see cuda/resident.cu */
+#define SMALLEST_RING_LOG2 7u /* the device fetches ring cells in windows: see cuda/ingress.cuh */
 #define SMALLEST_ARENA (16ull << 20)
 
 const char *gq_version(void)
@@ -160,8 +160,17 @@ static gq_status start(gq_core *core, const gq_options *o)
   core->consumption.lanes = core->lanes;
   core->consumption.lane_count = core->lane_count;
   status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
+  if (status == GQ_DEVICE_LOST) { /* the lanes were left to a kernel that may start yet */
+    core->lanes = NULL;
+    core->handles = NULL;
+    core->lane_count = 0;
+    status = GQ_NO_BACKEND;
+  }
   if (status != GQ_OK && o->backend == GQ_BACKEND_AUTO && core->running == GQ_BACKEND_CUDA) {
     snprintf(why_not, sizeof why_not, "%s", gq_last_error());
+    if (!core->lanes && (status = make_lanes(core, &shape, o->lanes)) != GQ_OK) return status;
+    core->consumption.lanes = core->lanes;
+    core->consumption.lane_count = core->lane_count;
     core->backend = &gq_cpu_backend;
     core->running = GQ_BACKEND_CPU;
     status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
@@ -195,7 +204,8 @@ gq_status gq_init(gq_queue **queue, const gq_options *options)
   return GQ_OK;
 }
 
-/* Throw away the results of a lane whose messages have all finished. */
+/* Throw away the results of a lane whose messages have all finished, also those that were given out and not released,
+ * and take back what was reserved. */
 static void discard_results(gq_core *core, gq_lane *lane)
 {
   const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
@@ -204,11 +214,14 @@ static void discard_results(gq_core *core, gq_lane *lane)
   for (; p < end; p++) {
     gq_finished f;
 
-    if (gq_lane_standing(lane, p) != GQ_STANDING_LIVE || !gq_lane_take(lane, p)) continue;
+    const gq_standing standing = gq_lane_standing(lane, p);
+
+    if (standing == GQ_STANDING_UNKNOWN || (standing == GQ_STANDING_LIVE && !gq_lane_take(lane, p))) continue;
     gq_lane_completed(lane, p, &f, NULL);
     gq_lane_release(lane, p, &f);
-    gq_count(&gq_my_stripe(core)->taken, 1);
+    if (standing == GQ_STANDING_LIVE) gq_count(&gq_my_stripe(core)->taken, 1);
   }
+  gq_arena_clear(&lane->arena);
 }
 
 /* Whether a lane that was given up on has got rid of its messages. The caller holds the core's lock. */
@@ -290,7 +303,7 @@ gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, enum g
     if (unfinished) status = gq_wait_turn(&w, core, lane, until);
     else p++;
   }
-  gq_wait_end(&w, core, lane);
+  gq_wait_end(&w, lane);
   return status;
 }
 
@@ -305,6 +318,15 @@ void gq_close(gq_queue *queue)
   if (queue) __atomic_store_n(&queue->core->closed, 1, __ATOMIC_RELEASE);
 }
 
+/* Wait for calls that wait on a lane that has ended: each leaves within 1 ms. */
+static void wait_for_waiters(gq_lane *lane)
+{
+  const struct timespec nap = {0, 100000};
+
+  gq_wake(&lane->head->woken, 0x7fffffff);
+  while (__atomic_load_n(&lane->waiters, __ATOMIC_ACQUIRE)) nanosleep(&nap, NULL);
+}
+
 /* Give a closed lane back: wait for its messages, throw their results away. */
 static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
 {
@@ -317,6 +339,7 @@ static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
   __atomic_store_n(&lane->ended, 1, __ATOMIC_RELEASE);
   gq_watch_stop(queue->watch);
   queue->watch = NULL;
+  wait_for_waiters(lane);
   if (status == GQ_OK) discard_results(core, lane);
   pthread_mutex_lock(&core->lock);
   queue->open = queue->given_up = status != GQ_OK; /* its messages are still the consumer's */
@@ -324,12 +347,6 @@ static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
   return status;
 }
 
-static void wait_for_waiters(gq_core *core)
-{
-  const struct timespec nap = {0, 100000};
-
-  while (__atomic_load_n(&core->waiters, __ATOMIC_ACQUIRE)) nanosleep(&nap, NULL); /* each leaves within 1 ms */
-}
 
 gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns)
 {
@@ -355,7 +372,7 @@ gq_status gq_shutdown(gq_queue *queue, int64_t timeout_ns)
   }
   __atomic_store_n(&core->ended, 1, __ATOMIC_RELEASE);
   for (uint32_t i = 0; i < core->lane_count; i++) gq_watch_stop(core->handles[i].watch);
-  wait_for_waiters(core); /* they ask the backend for its health */
+  for (uint32_t i = 0; i < core->lane_count; i++) wait_for_waiters(&core->lanes[i]); /* they use the backend */
   stopped = core->backend->stop(core->state);
   if (stopped != GQ_OK) return stopped; /* the consumer may still write to the lanes: they stay mapped */
   free_core(core);

@@ -33,7 +33,7 @@ typedef struct gq_core {
   uint32_t closed;            /* atomic: no new messages; gq_close() or gq_shutdown() was called */
   uint32_t ended;             /* atomic: unfinished messages have been given up; waits are over */
   uint32_t lost;              /* atomic: the device is gone */
-  uint32_t waiters;           /* atomic: calls that may be asleep in here */
+  uint64_t health_asked;      /* atomic: when a call that did not wait last asked for the backend's health */
   pthread_mutex_t lock;       /* opening and closing lanes, the event thread, the reason of a loss */
   char lost_text[512];
   char text[1024];
@@ -63,7 +63,7 @@ typedef struct gq_waiting {
   uint64_t begin, deadline; /* ns of gq_now(); deadline UINT64_MAX: none */
   uint64_t checked;         /* when the backend's health was last asked for */
   uint32_t turns;
-  bool counted;
+  bool spinning, counted, asleep;
 } gq_waiting;
 
 void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns);
@@ -74,7 +74,12 @@ enum gq_until { GQ_UNTIL_CLOSED, GQ_UNTIL_ENDED, GQ_THROUGH_END };
 /** Let some time pass: a pause at first, then ever longer sleeps of up to 1 ms that a completion may cut short.
  * \return GQ_OK: look again; GQ_TIMEOUT, GQ_SHUT_DOWN, GQ_DEVICE_LOST. */
 gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until);
-void gq_wait_end(gq_waiting *w, gq_core *core, gq_lane *lane);
+/** The last thing that the waiting call does with the queue: gq_shutdown() frees it once no call waits. */
+void gq_wait_end(gq_waiting *w, gq_lane *lane);
+
+/** A call found nothing, or no room, and will not wait: now and then, look whether the consumer is well.
+ * \return GQ_OK or GQ_DEVICE_LOST. */
+gq_status gq_check_now_and_then(gq_core *core);
 
 /** After publishing: wake the consumer if it is parked. */
 void gq_wake_consumer(gq_core *core, gq_lane *lane);
@@ -82,6 +87,8 @@ void gq_wake_consumer(gq_core *core, gq_lane *lane);
 /** GQ_OK; GQ_INVALID for NULL, GQ_SHUT_DOWN or GQ_DEVICE_LOST with the text set. */
 gq_status gq_handle_usable(const gq_queue *queue);
 gq_status gq_core_lost(gq_core *core);
+/** Ask the backend whether the consumer is well; remember it if not. */
+gq_status gq_check_health(gq_core *core);
 
 /** Whether the queue or this lane of it takes no new messages. */
 static inline bool gq_is_closed(const gq_core *core, const gq_lane *lane)

@@ -72,7 +72,7 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
   if (!gq_lane_completed(lane, position, &f, NULL)) {
     /* Somebody may have taken it since, and its cells may be in their next lap. */
     if (gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
-    return __atomic_load_n(&core->lost, __ATOMIC_ACQUIRE) ? gq_core_lost(core) : GQ_AGAIN;
+    return gq_check_now_and_then(core) == GQ_OK ? GQ_AGAIN : GQ_DEVICE_LOST;
   }
   if (f.status == GQ_OK && f.size > *size && gq_lane_standing(lane, position) == GQ_STANDING_LIVE) {
     gq_fail(GQ_TOO_SMALL, "a buffer of %zu bytes is smaller than the result of %u", *size, f.size);
@@ -109,7 +109,7 @@ gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *si
     status = gq_try_dequeue_result(queue, id, data, size);
     if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
   }
-  gq_wait_end(&w, core, lane_of(core, id));
+  gq_wait_end(&w, lane_of(core, id));
   return status;
 }
 
@@ -162,7 +162,7 @@ gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_
     gq_record_stages(core, lane, position);
   }
   *count = n;
-  if (n == 0) return __atomic_load_n(&core->lost, __ATOMIC_ACQUIRE) ? gq_core_lost(core) : GQ_AGAIN;
+  if (n == 0) return gq_check_now_and_then(core) == GQ_OK ? GQ_AGAIN : GQ_DEVICE_LOST;
   finish_taking(core, lane, position, n, bytes);
   return GQ_OK;
 }
@@ -186,7 +186,7 @@ gq_status gq_wait(gq_queue *queue, gq_completion *completions, size_t max, int64
     status = gq_poll(queue, completions, max, count);
     if (status == GQ_AGAIN && turn != GQ_OK) status = turn;
   }
-  gq_wait_end(&w, core, queue->lane);
+  gq_wait_end(&w, queue->lane);
   return status;
 }
 

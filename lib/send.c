@@ -36,27 +36,26 @@ static gq_status try_claim(gq_lane *lane, const gq_message *m, uint64_t reserved
 static gq_status full(gq_core *core, const gq_lane *lane, int64_t timeout_ns)
 {
   gq_count(&gq_my_stripe(core)->rejected_full, 1);
+  if (gq_check_now_and_then(core) != GQ_OK) return GQ_DEVICE_LOST;
   return gq_fail(GQ_FULL, "no room: capacity %u messages, arena %llu bytes%s", lane->capacity,
                  (unsigned long long)lane->arena.bytes, timeout_ns == 0 ? "" : "; the time to wait for room ran out");
 }
 
-/* Claim, waiting for room if there is time. */
+/* Claim, waiting for room if there is time. The caller ends the wait once it is done with the queue. */
 static gq_status claim(gq_queue *queue, const gq_message *m, uint64_t reserved, int64_t timeout_ns, gq_outgoing *out,
-                       uint64_t *position)
+                       uint64_t *position, gq_waiting *w)
 {
   gq_core *core = queue->core;
   gq_status status = try_claim(queue->lane, m, reserved, out, position);
-  gq_waiting w;
 
+  gq_wait_begin(w, core, timeout_ns);
   if (status == GQ_OK) return GQ_OK;
   if (timeout_ns == 0) return full(core, queue->lane, 0);
-  gq_wait_begin(&w, core, timeout_ns);
   while (status == GQ_FULL) {
-    const gq_status turn = gq_wait_turn(&w, core, queue->lane, GQ_UNTIL_CLOSED);
+    const gq_status turn = gq_wait_turn(w, core, queue->lane, GQ_UNTIL_CLOSED);
 
     status = turn == GQ_OK ? try_claim(queue->lane, m, reserved, out, position) : turn;
   }
-  gq_wait_end(&w, core, queue->lane);
   return status == GQ_TIMEOUT ? full(core, queue->lane, timeout_ns) : status;
 }
 
@@ -65,25 +64,30 @@ static uint64_t stamp_time(uint64_t first, uint64_t n)
   return (first + GQ_SAMPLE - 1) / GQ_SAMPLE * GQ_SAMPLE < first + n ? gq_now() : 0;
 }
 
+/* Publish a claimed message and do the rest that comes with it. */
+static void send_claimed(gq_queue *queue, const gq_outgoing *out, bool copy, uint64_t position, uint64_t *id)
+{
+  gq_lane_publish(queue->lane, position, out, copy, stamp_time(position, 1));
+  gq_wake_consumer(queue->core, queue->lane);
+  gq_count(&gq_my_stripe(queue->core)->bytes_in, out->message->size);
+  if (id) *id = gq_id_make(queue->lane->index, position);
+}
+
 gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id)
 {
   gq_outgoing out;
   uint64_t position;
   gq_status status = gq_handle_usable(queue);
-  gq_core *core;
+  gq_waiting w;
 
   if (status != GQ_OK) return status;
   if (!message) return gq_fail(GQ_INVALID, "gq_enqueue: message is NULL");
-  core = queue->core;
   status = check_message(queue, message, false);
   if (status != GQ_OK) return status;
-  status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position);
-  if (status != GQ_OK) return status;
-  gq_lane_publish(queue->lane, position, &out, true, stamp_time(position, 1));
-  gq_wake_consumer(core, queue->lane);
-  gq_count(&gq_my_stripe(core)->bytes_in, message->size);
-  if (id) *id = gq_id_make(queue->lane->index, position);
-  return GQ_OK;
+  status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position, &w);
+  if (status == GQ_OK) send_claimed(queue, &out, true, position, id);
+  gq_wait_end(&w, queue->lane);
+  return status;
 }
 
 /* Send what is ready of up to BATCH messages without keys. \return how many were sent. */
@@ -112,8 +116,7 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
                            uint64_t *ids, size_t *done)
 {
   gq_status status = gq_handle_usable(queue);
-  const uint64_t begin = timeout_ns > 0 ? gq_now() : 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, begin;
   size_t at = 0;
   gq_core *core;
 
@@ -121,6 +124,10 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
   if (status != GQ_OK) return status;
   if (!messages && count) return gq_fail(GQ_INVALID, "gq_enqueue_batch: messages is NULL, count is %zu", count);
   core = queue->core;
+  if (timeout_ns == GQ_DEFAULT_TIMEOUT) timeout_ns = core->default_timeout_ns;
+  begin = timeout_ns > 0 ? gq_now() : 0;
+  /* One of its messages may wait: until the end, gq_shutdown() waits for this call. */
+  __atomic_fetch_add(&queue->lane->waiters, 1, __ATOMIC_ACQ_REL);
   while (status == GQ_OK && at < count) {
     size_t good = 0;
 
@@ -156,6 +163,7 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
   gq_wake_consumer(core, queue->lane);
   gq_count(&gq_my_stripe(core)->bytes_in, bytes);
   if (done) *done = at;
+  __atomic_fetch_sub(&queue->lane->waiters, 1, __ATOMIC_ACQ_REL);
   return status;
 }
 
@@ -179,18 +187,19 @@ gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reserv
   if (status != GQ_OK) return status;
   slot = gq_arena_get(&lane->arena, size ? size : 1);
   if (slot == GQ_NO_SLOT && timeout_ns == 0) return full(core, lane, 0);
-  if (slot == GQ_NO_SLOT) {
-    gq_wait_begin(&w, core, timeout_ns);
-    while (slot == GQ_NO_SLOT && (status = gq_wait_turn(&w, core, lane, GQ_UNTIL_CLOSED)) == GQ_OK)
-      slot = gq_arena_get(&lane->arena, size ? size : 1);
-    gq_wait_end(&w, core, lane);
-    if (status != GQ_OK) return status == GQ_TIMEOUT ? full(core, lane, timeout_ns) : status;
+  gq_wait_begin(&w, core, timeout_ns);
+  while (slot == GQ_NO_SLOT && (status = gq_wait_turn(&w, core, lane, GQ_UNTIL_CLOSED)) == GQ_OK)
+    slot = gq_arena_get(&lane->arena, size ? size : 1);
+  if (status == GQ_OK) {
+    reservation->data = lane->arena_base + slot;
+    reservation->size = size;
+    reservation->internal_[0] = slot;
+    reservation->internal_[1] = 1;
+  } else if (status == GQ_TIMEOUT) {
+    status = full(core, lane, timeout_ns);
   }
-  reservation->data = lane->arena_base + slot;
-  reservation->size = size;
-  reservation->internal_[0] = slot;
-  reservation->internal_[1] = 1;
-  return GQ_OK;
+  gq_wait_end(&w, lane);
+  return status;
 }
 
 gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_message *message, int64_t timeout_ns,
@@ -200,11 +209,10 @@ gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_messa
   gq_outgoing out;
   uint64_t position, slot;
   gq_message m;
-  gq_core *core;
+  gq_waiting w;
 
   if (status != GQ_OK) return status;
   if (!reservation || !message) return gq_fail(GQ_INVALID, "gq_commit: an argument is NULL");
-  core = queue->core;
   m = *message;
   slot = reservation->internal_[0];
   if (!reservation->internal_[1]) return gq_fail(GQ_INVALID, "the reservation was committed or aborted already");
@@ -213,16 +221,15 @@ gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_messa
   m.data = reservation->data;
   status = check_message(queue, &m, true);
   if (status != GQ_OK) return status;
-  status = claim(queue, &m, slot, timeout_ns, &out, &position);
-  if (status != GQ_OK) return status;
-  gq_lane_publish(queue->lane, position, &out, false, stamp_time(position, 1));
-  gq_wake_consumer(core, queue->lane);
-  gq_count(&gq_my_stripe(core)->bytes_in, m.size);
-  if (out.slot == GQ_NO_SLOT) gq_arena_put(&queue->lane->arena, slot); /* it went inline */
-  reservation->internal_[1] = 0;
-  reservation->data = NULL;
-  if (id) *id = gq_id_make(queue->lane->index, position);
-  return GQ_OK;
+  status = claim(queue, &m, slot, timeout_ns, &out, &position, &w);
+  if (status == GQ_OK) {
+    send_claimed(queue, &out, false, position, id);
+    if (out.slot == GQ_NO_SLOT) gq_arena_put(&queue->lane->arena, slot); /* it went inline */
+    reservation->internal_[1] = 0;
+    reservation->data = NULL;
+  }
+  gq_wait_end(&w, queue->lane);
+  return status;
 }
 
 void gq_abort(gq_queue *queue, gq_reservation *reservation)

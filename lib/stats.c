@@ -109,7 +109,7 @@ gq_status gq_stats(gq_queue *queue, gq_statistics *statistics)
   core->backend->count(core->state, &consumed);
   for (uint32_t i = 0; i < core->lane_count; i++) {
     s.enqueued += gq_ld64(&core->lanes[i].head->claimed, GQ_RELAXED, GQ_SYS);
-    s.host_bytes += core->lanes[i].head->total_bytes;
+    s.host_bytes += core->lanes[i].total_bytes;
   }
   s.completed = consumed.completed;
   s.failed = s.dead_lettered = consumed.failed;

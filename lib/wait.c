@@ -2,6 +2,7 @@
 /* How a thread waits: spin, then sleep, with a way out at every turn. */
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "queue.h"
 
 #define SPIN_NS 20000u            /* how long a wait spins before it sleeps */
+#define SPIN_TURNS 64u            /* looks between two at the clock, while spinning */
 #define LONGEST_SLEEP_NS 1000000u
 #define HEALTH_NS 20000000u       /* how often a sleeping wait asks whether the consumer is well */
 
@@ -22,12 +24,26 @@ uint64_t gq_now(void)
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int gq_start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+  sigset_t all, before;
+  int error;
+
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = pthread_create(thread, NULL, run, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return error;
+}
+
 void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns)
 {
   if (timeout_ns == GQ_DEFAULT_TIMEOUT) timeout_ns = core->default_timeout_ns;
   w->begin = w->checked = 0;
   w->deadline = timeout_ns < 0 ? UINT64_MAX : (uint64_t)timeout_ns;
   w->turns = 0;
+  w->spinning = true;
+  w->asleep = false;
   w->counted = false;
 }
 
@@ -47,7 +63,7 @@ gq_status gq_handle_usable(const gq_queue *queue)
   return GQ_OK;
 }
 
-static gq_status check_health(gq_core *core)
+gq_status gq_check_health(gq_core *core)
 {
   if (!__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) {
     if (core->backend->health(core->state) == GQ_OK) return GQ_OK;
@@ -87,32 +103,31 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_unti
 {
   uint64_t now, sleep;
 
-  if (w->turns++ < 32) {
-    gq_pause();
-    if (w->turns > 1) return GQ_OK;
-  }
-  now = gq_now();
   if (!w->counted) { /* from here on gq_shutdown() waits for this call to leave */
     w->counted = true;
+    __atomic_fetch_add(&lane->waiters, 1, __ATOMIC_ACQ_REL);
+  }
+  gq_pause();
+  if (w->spinning && ++w->turns % SPIN_TURNS) return GQ_OK;
+  now = gq_now();
+  if (!w->begin) {
     w->begin = w->checked = now;
     if (w->deadline != UINT64_MAX) w->deadline = w->deadline > UINT64_MAX - now ? UINT64_MAX : now + w->deadline;
-    __atomic_fetch_add(&core->waiters, 1, __ATOMIC_ACQ_REL);
-    gq_add32(&lane->head->sleepers, 1, GQ_ACQ_REL);
   }
   if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
   if (is_over(core, lane, until)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
   if (now >= w->deadline)
     return gq_fail(GQ_TIMEOUT, "nothing came in %.3f ms", (double)(now - w->begin) * 1e-6);
-  if (now - w->begin < SPIN_NS) {
-    for (int i = 0; i < 16; i++) gq_pause();
-    return GQ_OK;
-  }
+  w->spinning = now - w->begin < SPIN_NS;
+  if (w->spinning) return GQ_OK;
   if (now - w->checked >= HEALTH_NS) {
-    const gq_status status = check_health(core);
+    const gq_status status = gq_check_health(core);
 
     w->checked = now;
     if (status != GQ_OK) return status;
   }
+  if (!w->asleep) gq_add32(&lane->head->sleepers, 1, GQ_ACQ_REL);
+  w->asleep = true;
   sleep = (now - w->begin) / 8;
   if (sleep > LONGEST_SLEEP_NS) sleep = LONGEST_SLEEP_NS;
   if (sleep > w->deadline - now) sleep = w->deadline - now;
@@ -120,11 +135,25 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_unti
   return GQ_OK;
 }
 
-void gq_wait_end(gq_waiting *w, gq_core *core, gq_lane *lane)
+void gq_wait_end(gq_waiting *w, gq_lane *lane)
 {
-  if (!w->counted) return;
-  gq_add32(&lane->head->sleepers, (uint32_t)-1, GQ_ACQ_REL);
-  __atomic_fetch_sub(&core->waiters, 1, __ATOMIC_ACQ_REL);
+  if (w->asleep) gq_add32(&lane->head->sleepers, (uint32_t)-1, GQ_ACQ_REL);
+  if (w->counted) __atomic_fetch_sub(&lane->waiters, 1, __ATOMIC_ACQ_REL);
+}
+
+gq_status gq_check_now_and_then(gq_core *core)
+{
+  static _Thread_local uint32_t calls;
+  uint64_t asked, now;
+
+  if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
+  if (++calls % SPIN_TURNS) return GQ_OK;
+  now = gq_now();
+  asked = __atomic_load_n(&core->health_asked, __ATOMIC_RELAXED);
+  if (now - asked < HEALTH_NS ||
+      !__atomic_compare_exchange_n(&core->health_asked, &asked, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    return GQ_OK;
+  return gq_check_health(core);
 }
 
 void gq_wake_consumer(gq_core *core, gq_lane *lane)
@@ -133,6 +162,6 @@ void gq_wake_consumer(gq_core *core, gq_lane *lane)
    * cells for the last time. One of the two sees the other (Dekker). */
   gq_fence_sys();
   if (gq_ld32(&lane->head->parked, GQ_RELAXED, GQ_SYS) && core->backend->kick(core->state) != GQ_OK)
-    check_health(core);
+    gq_check_health(core);
   if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, INT_MAX);
 }

@@ -16,6 +16,7 @@
 #define IDLE_NS 100000000u
 
 struct gq_watch {
+  gq_core *core;
   gq_lane *lane;
   pthread_t thread;
   int fd;
@@ -69,6 +70,7 @@ static void *watch(void *argument)
       nap = SHORTEST_NS;
       continue;
     }
+    if (gq_check_now_and_then(w->core) != GQ_OK && !is_readable(w->fd)) signal_reader(w->fd); /* let it find out */
     gq_sleep_on(&head->woken, seen, nap);
     nap = nap * 3 / 2 < LONGEST_NS ? nap * 3 / 2 : LONGEST_NS;
   }
@@ -91,13 +93,14 @@ gq_status gq_watch_start(gq_queue *queue, int *fd)
       status = gq_fail(GQ_NO_MEMORY, "no memory for an event file descriptor");
       goto unlock;
     }
+    w->core = core;
     w->lane = queue->lane;
     w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->fd < 0) {
       status = gq_fail(GQ_SYSTEM, "eventfd: %s", strerror(errno));
       goto free_watch;
     }
-    error = pthread_create(&w->thread, NULL, watch, w);
+    error = gq_start_thread(&w->thread, watch, w);
     if (error) {
       status = gq_fail(GQ_SYSTEM, "a thread for the event file descriptor: %s", strerror(error));
       goto close_fd;

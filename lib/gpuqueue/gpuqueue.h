@@ -146,7 +146,8 @@ typedef struct gq_queue gq_queue;
  * \param queue    out: the handle; the caller ends it with gq_shutdown()
  * \param options  NULL for what gq_options_init() gives
  * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM.
- * May take some 100 ms (a CUDA context); any thread. */
+ * May take some 100 ms (a CUDA context), and where another queue of this process is busy on a GPU until that one's
+ * kernel parks; any thread. */
 GQ_API gq_status gq_init(gq_queue **queue, const gq_options *options);
 
 /** A further handle on the same queue, with a lane of its own.
