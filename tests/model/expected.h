@@ -12,6 +12,7 @@ struct excuse {
 
 static const char one_of_two[] = "a second order covers it: the taker's exchange, or the tags of the completion [C1]";
 static const char no_data[] = "the word carries no data; the fences of [P1] order it against the cells";
+static const char only_ends[] = "the word only ends the worker, which reads nothing by it";
 static const char statistics[] = "for statistics and diagnosis only";
 
 static const char rare_bell[] = "NEEDED, but not met: two wakers lose a count just as the sleeper goes back to sleep";
@@ -43,8 +44,10 @@ static const excuse excuses[] = {
   {GQ_SPLIT, "gq_key_posted", "cas", "&word->posted", no_completions},
   {GQ_NO_ACQUIRE, "gq_ring_claim", "cas", "&ring->tail", "the entry's tags license reading it [Q1]"},
   {GQ_NO_RELEASE, "gq_ring_claim", "cas", "&ring->tail", "the entry's free word licenses filling it [Q2]"},
-  {GQ_NO_ACQUIRE, "work", "load", "&state->stop", no_data},
-  {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->stop", no_data},
+  {GQ_NO_ACQUIRE, "work", "load", "&state->stop", only_ends},
+  {GQ_NO_ACQUIRE, "serve", "load", "&w->state->stop", only_ends},
+  {GQ_NO_ACQUIRE, "serve_lanes", "load", "&state->stop", only_ends},
+  {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->stop", only_ends},
   {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->bell", no_data},
   {GQ_NO_ACQUIRE, "gq_wake", "add", "word", no_data},
   {GQ_NO_RELEASE, "gq_wake", "add", "word", no_data},

@@ -89,6 +89,7 @@ static void gq_model_copy(void *to, const void *from, size_t size)
 
 #define GQ_MODEL 1
 #define _Static_assert static_assert
+#define _Thread_local thread_local
 #include "lane.h"
 #include "queue.h"
 #include "error.h"
