@@ -135,8 +135,8 @@ static gq_status parse_number(const row *r, const char *value, int64_t *number)
     shift = 10 * (int)(suffix - "KMG" + 1);
     end++;
   }
-  if (*end || n < r->min || n > r->max >> shift || is_hole(r, n << shift)) return refuse(r, value);
-  *number = n << shift;
+  if (*end || n < r->min || n > r->max >> shift || is_hole(r, n * ((int64_t)1 << shift))) return refuse(r, value);
+  *number = n * ((int64_t)1 << shift);
   return GQ_OK;
 }
 

@@ -103,17 +103,26 @@ START_TEST(a_torn_cell_is_never_taken)
   gq_queue *queue = suite_open(&options);
   const uint32_t words = gq_cell_words(queue->lane->units, queue->lane->unit_bytes);
   const uint32_t size = 4 * (words - GQ_HEAD_WORDS), pieces = queue->lane->units * 4 / unit_words();
-  uint32_t order[8], counts[8] = { 0 };
+  uint32_t order[16], counts[16] = { 0 };
   uint64_t seed = 1;
   size_t orders = 0;
+  support_random random = { 5 };
+  ck_assert_uint_le(pieces, SUITE_COUNT(order));
   for (uint32_t i = 0; i < pieces; i++) order[i] = i;
-  const size_t every = pieces > 4 ? 40 : 1;   /* 8 pieces have 40320 orders: a sample of those */
-  const int laps = pieces > 4 ? 1 : 12;       /* over what the cells held a lap ago */
-  for (int lap = 0; lap < laps; lap++) {
-    memset(counts, 0, sizeof counts);
-    do {
-      if (orders++ % every == 0) send_in_order(queue, order, pieces, size, seed++);
-    } while (next_order(order, counts, pieces));
+  if (pieces > 4) {   /* pieces of 8 bytes: too many orders for all of them */
+    for (; orders < 1000; orders++) {
+      for (uint32_t i = pieces - 1; i > 0; i--) {
+        const uint32_t k = (uint32_t)support_below(&random, i + 1), swapped = order[k];
+        order[k] = order[i], order[i] = swapped;
+      }
+      send_in_order(queue, order, pieces, size, seed++);
+    }
+  } else {
+    for (int lap = 0; lap < 12; lap++) {   /* over what the cells held a lap ago */
+      memset(counts, 0, sizeof counts);
+      do send_in_order(queue, order, pieces, size, seed++), orders++;
+      while (next_order(order, counts, pieces));
+    }
   }
   ck_assert_uint_ge(orders, 24);
   suite_close(queue);
