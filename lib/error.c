@@ -21,6 +21,21 @@ const char *gq_last_error(void)
   return last_error;
 }
 
+static _Thread_local int32_t failure_code;
+static _Thread_local uint32_t failure_attempts;
+
+void gq_set_failure(int32_t code, uint32_t attempts)
+{
+  failure_code = code;
+  failure_attempts = attempts;
+}
+
+void gq_last_failure(int32_t *code, uint32_t *attempts)
+{
+  if (code) *code = failure_code;
+  if (attempts) *attempts = failure_attempts;
+}
+
 static const struct { const char *name, *text; } statuses[] = {
   {"GQ_OK", "done"},
   {"GQ_AGAIN", "nothing there yet"},

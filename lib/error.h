@@ -7,4 +7,7 @@
 /** Describe an error for the calling thread, printf-like, and give \p status back: `return gq_fail(...)`. */
 gq_status gq_fail(gq_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Remember what gq_last_failure() tells the calling thread. */
+void gq_set_failure(int32_t code, uint32_t attempts);
+
 #endif

@@ -30,6 +30,7 @@ static gq_status verdict(const gq_finished *f, uint64_t id)
   switch (f->status) {
   case GQ_OK: return GQ_OK;
   case GQ_FAILED:
+    gq_set_failure(f->code, f->attempts);
     return gq_fail(GQ_FAILED, "message %#llx: the handler returned %d, %u attempt%s", (unsigned long long)id, f->code,
                    f->attempts, f->attempts == 1 ? "" : "s");
   case GQ_RESULT_TOO_LARGE:

@@ -180,6 +180,12 @@ START_TEST(a_failed_message_says_why_once)
   assert_status(gq_dequeue_result(queue, id, data, &size, SUPPORT_LONG), GQ_FAILED);
   assert_error_says("77");
   assert_error_says("3");
+  int32_t code = 0;
+  uint32_t attempts = 0;
+  gq_last_failure(&code, &attempts);
+  gq_last_failure(NULL, NULL);   /* no harm */
+  ck_assert_int_eq(code, 77);
+  ck_assert_uint_eq(attempts, 3);
   assert_unknown(queue, id);
   suite_close(queue);
 }

@@ -38,17 +38,14 @@ static gq_status dequeue_slice(gq_queue *queue, void *argument, int64_t timeout_
   return gq_dequeue_result(queue, wanted->id, wanted->data, &wanted->size, timeout_ns);
 }
 
-/* The library tells a failed message's code and attempts only in the text of the error: "... returned -7, 3
- * attempts". Should that change, the exception has None for both, and a test fails. */
 static void raise_failed(module_state *state)
 {
-  const char *numbers = strstr(gq_last_error(), "returned ");
-  long code = 0, attempts = 0;
-  const bool known = numbers && sscanf(numbers, "returned %ld, %ld attempt", &code, &attempts) == 2;
+  int32_t code;
+  uint32_t attempts;
+  gq_last_failure(&code, &attempts);
   raise_status(state, GQ_FAILED);
-  if (!known) return;
   annotate_error("code", PyLong_FromLong(code));
-  annotate_error("attempts", PyLong_FromLong(attempts));
+  annotate_error("attempts", PyLong_FromUnsignedLong(attempts));
 }
 
 static void raise_result_error(queue_object *self, gq_status status, uint64_t id, int64_t timeout_ns)

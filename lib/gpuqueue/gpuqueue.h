@@ -241,7 +241,7 @@ GQ_API void gq_abort(gq_queue *queue, gq_reservation *reservation);
  * \param size  in: capacity of \p data in bytes; out: size of the result in bytes
  * \return GQ_OK; GQ_AGAIN if the handler has not finished (not an error: call again);
  *         GQ_TOO_SMALL if \p data is smaller than the result (\p size says how much it needs, the result stays);
- *         GQ_FAILED if the handler gave up on the message (gq_last_error() has its code and attempts);
+ *         GQ_FAILED if the handler gave up on the message (gq_last_failure() has its code and attempts);
  *         GQ_CANCELLED; GQ_RESULT_TOO_LARGE; GQ_MALFORMED: these four end the message too;
  *         GQ_UNKNOWN_ID; GQ_DEVICE_LOST.
  * Lock-free, O(1); any thread. */
@@ -250,6 +250,12 @@ GQ_API gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data,
 /** Like gq_try_dequeue_result(), but wait for the result: spins some microseconds, then sleeps.
  * \return as there; GQ_TIMEOUT instead of GQ_AGAIN; GQ_SHUT_DOWN. */
 GQ_API gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size, int64_t timeout_ns);
+
+/** More about the latest GQ_FAILED that this thread got from gq_try_dequeue_result() or gq_dequeue_result().
+ * \param code      out: what the handler returned last; 0 if there was none yet
+ * \param attempts  out: how often the handler ran; either may be NULL
+ * Wait-free. */
+GQ_API void gq_last_failure(int32_t *code, uint32_t *attempts);
 
 /** A finished message, held until gq_release(). */
 typedef struct gq_completion {
