@@ -130,6 +130,7 @@ static int gq_model_cell_get(const char *function, const gq_unit *cell, uint32_t
 #define gq_ending_word gq_model_ending_word
 
 gq_status gq_fail(gq_status status, const char *, ...) { return status; }
+void gq_set_failure(int32_t, uint32_t) {}
 const char *gq_last_error(void) { return ""; }
 gq_stripe *gq_my_stripe(gq_core *core) { return &core->stripes[0]; }
 void gq_record_stages(gq_core *, const gq_lane *, uint64_t) {}
