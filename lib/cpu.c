@@ -188,6 +188,16 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   return o;
 }
 
+/* A message may wait in a batch or in the ring behind a long one: what was fetched may be out of date. */
+static uint32_t cancelled_since(const gq_lane *lane, uint64_t position)
+{
+  gq_cell_view view;
+
+  return gq_cell_get(lane->submissions + (position & lane->ring_mask) * lane->units, lane->units, lane->unit_bytes,
+                     gq_tag(position, lane->ring_log2), &view, NULL) &&
+         (view.head[1] & GQ_CELL_CANCELLED);
+}
+
 /* Run one message, then those that waited for it by key. */
 static void serve(worker *w, fetched *f)
 {
@@ -213,7 +223,10 @@ static void serve(worker *w, fetched *f)
       while (!gq_key_is_posted(before, d)) sched_yield(); /* a few instructions away, unless its thread was stopped */
     }
     may_take_long = !c->handler->is_short || job.has_slot;
-    if (may_take_long) step_aside(w->state);
+    if (may_take_long) {
+      job.cancelled |= cancelled_since(lane, position);
+      step_aside(w->state);
+    }
     o = run(w, f, &job);
     if (may_take_long) step_back(w->state);
     if (job.key) next = gq_key_finish(word, position);
