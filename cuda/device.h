@@ -101,6 +101,7 @@ typedef struct gq_dev_queue {
   uint64_t park_ns, stall_ns;
   uint32_t lane_count, ring_log2;
   uint32_t units_log2;           /* units in a cell */
+  uint32_t heads;                /* threads that read the first unit of a cell of a window, a bit each */
   uint32_t ingress_blocks;       /* blocks 0 to this - 1 fetch, the others work; warp 0 of block 0 controls */
   uint32_t warps_per_lane;
   uint32_t is_short;             /* the handler may be run by ingress */

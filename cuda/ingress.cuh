@@ -4,11 +4,9 @@
  * which keeps the line quick for a single message, and every window of every warp when messages come in bulk. */
 #ifndef GQ_INGRESS_CUH
 #define GQ_INGRESS_CUH
-#include "cuda/serve.cuh"
+#include "cuda/quick.cuh"
 
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
-#define GQ_MOST_HOLD 1600u  /* cycles: somewhat less than a read over PCIe takes */
-#define GQ_READS 8u         /* reads in one fruitless look */
 #define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
 #define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
 
@@ -17,8 +15,7 @@ struct gq_gate {
   uint64_t seen, eager;     /* last known values of the lane's front */
   uint32_t idle;            /* fruitless looks since something changed */
   bool burst;               /* the last look found a whole window: look at all of them */
-  bool replied;             /* this warp has just replied, at this clock */
-  uint32_t since, hold;     /* hold: cycles to wait after a reply, see gq_hold_back() */
+  gq_pace pace;
 };
 
 /* Cells found by one look at a chunk. */
@@ -48,61 +45,34 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
 }
 
-/* Read this thread's unit of a window until some thread's is new, or GQ_READS times. \p reads: out, how often. */
-__device__ __forceinline__ gq_unit gq_read_until_new(const gq_unit *from, uint32_t tag, bool is_new, uint32_t *reads)
+/* Has this thread's cell of window d been taken? */
+__device__ __forceinline__ bool gq_is_taken(const gq_dev_queue &q, const gq_cursor &cursor, uint32_t d)
 {
-  gq_unit unit;
-  uint32_t n = 0;
-
-#pragma unroll 1
-  do unit = gq_unit_ld_sys(from);
-  while (!__any_sync(GQ_ALL, is_new && unit.w[3] == tag) && ++n < GQ_READS);
-  *reads = n + 1;
-  return unit;
+  return cursor.got >> (((d * 32 + gq_lane_id()) >> q.units_log2)) & 1;
 }
 
-/* A client that answers at once writes its next message about when the first read after the last reply passes by. If
- * it is just too late it waits for a whole further read, and the next time again, in step. So the first read after a
- * reply is held back, by as much as turns out to be needed. */
-__device__ __forceinline__ void gq_hold_back(const gq_gate *gate)
+/* The tag that a chunk's cells carry when they are new. */
+__device__ __forceinline__ uint32_t gq_chunk_tag(const gq_dev_queue &q, uint64_t chunk)
 {
-  if (gate->replied)
-    while ((uint32_t)clock() - gate->since < gate->hold) continue;
+  return (uint32_t)(chunk * GQ_WINDOWS * 32 >> (q.limits.ring_log2 + q.units_log2)) + 1u;
 }
 
-__device__ __forceinline__ void gq_learn_hold(gq_gate *gate, uint32_t reads, bool found)
+/* Where this thread's unit of a chunk's window 0 is. */
+__device__ __forceinline__ const gq_unit *gq_chunk_units(const gq_dev_queue &q, const gq_dev_lane &l, uint64_t chunk)
 {
-  if (gate->replied && found) {
-    if (reads == 1 && gate->hold) gate->hold--;
-    else if (reads == 2 && gate->hold < GQ_MOST_HOLD) gate->hold += GQ_MOST_HOLD / 8;
-  }
-  gate->replied = false;
+  const uint64_t mask = (1ull << (q.limits.ring_log2 + q.units_log2)) - 1;
+
+  return l.submissions() + (chunk * GQ_WINDOWS * 32 & mask) + gq_lane_id(); /* a chunk has one lap and wraps nowhere */
 }
 
-/* Look at a chunk: at its first incomplete window, or in a burst at all that are not complete. */
-__device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
-                                        bool burst, gq_catch *c, uint32_t *reads)
+/* Find the complete new cells in the windows `polled`, whose units have been read. */
+__device__ __forceinline__ void gq_sort_out(const gq_dev_queue &q, const gq_cursor &cursor, uint32_t polled,
+                                            gq_catch *c)
 {
-  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, cells = 32u >> q.units_log2;
+  const uint32_t t = gq_lane_id(), units = 1u << q.units_log2;
   const uint32_t h = t & ~(units - 1), u = t & (units - 1), group = units == 32 ? GQ_ALL : (1u << units) - 1;
-  const uint32_t unit_log2 = q.limits.ring_log2 + q.units_log2;
-  const uint64_t unit_mask = (1ull << unit_log2) - 1, base = cursor.chunk * GQ_WINDOWS * 32;
-  const uint32_t whole = cells == 32 ? GQ_ALL : (1u << cells) - 1;
-  const uint32_t words = gq_cell_words(units, 16), tag = (uint32_t)(base >> unit_log2) + 1u; /* a chunk has one lap */
-  uint32_t polled = 0;
+  const uint32_t words = gq_cell_words(units, 16), tag = gq_chunk_tag(q, cursor.chunk);
 
-#pragma unroll
-  for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
-    const bool open = (cursor.got >> (d * cells) & whole) != whole;
-
-    if (open && (burst || polled == 0)) {
-      const gq_unit *from = l.submissions() + ((base + d * 32 + t) & unit_mask);
-
-      polled |= 1u << d;
-      c->unit[d] = burst ? gq_unit_ld_sys(from)
-                         : gq_read_until_new(from, tag, !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1), reads);
-    }
-  }
   c->total = 0;
   c->flags = 0;
   c->heavy = false;
@@ -117,8 +87,7 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     const uint32_t special = __ballot_sync(GQ_ALL, (c->unit[d].w[0] | c->unit[d].w[1] | c->unit[d].w[2]) != 0);
     const bool head_ok = __shfl_sync(GQ_ALL, ok, h);
     const uint32_t there = __ballot_sync(GQ_ALL, head_ok && (ok || u >= gq_needed_units(size, flags, words)));
-    const bool is_new = !(cursor.got >> (d * cells + (t >> q.units_log2)) & 1);
-    const bool ready = is_new && (there >> h & group) == group;
+    const bool ready = !gq_is_taken(q, cursor, d) && (there >> h & group) == group;
 
     c->flags |= flags << (d * 8);
     c->ready[d] = __ballot_sync(GQ_ALL, ready && u == 0);
@@ -126,6 +95,29 @@ __device__ __forceinline__ void gq_look(const gq_dev_queue &q, const gq_dev_lane
     c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || dependency ||
                                              ((flags & GQ_CELL_EXT) && (special >> ((h + 1) & 31) & 1))));
   }
+}
+
+/* Look at all windows of a chunk that are not complete. */
+__device__ __forceinline__ void gq_look_everywhere(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
+                                                   gq_catch *c)
+{
+  const uint32_t cells = 32u >> q.units_log2, whole = cells == 32 ? GQ_ALL : (1u << cells) - 1;
+  const gq_unit *from = gq_chunk_units(q, l, cursor.chunk);
+  uint32_t polled = 0;
+
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++)
+    if ((cursor.got >> (d * cells) & whole) != whole) {
+      polled |= 1u << d;
+      c->unit[d] = gq_unit_ld_sys(from + d * 32);
+    }
+  gq_sort_out(q, cursor, polled, c);
+}
+
+/* The first window of the chunk that is not complete. */
+__device__ __forceinline__ uint32_t gq_front_window(const gq_dev_queue &q, const gq_cursor &cursor)
+{
+  return (__ffs(~cursor.got) - 1) << q.units_log2 >> 5;
 }
 
 /* The place of this thread's cell of window d among all that were found. */
@@ -192,59 +184,94 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
   __syncwarp();
 }
 
+/* A cell of the chunk has been taken: go on to the next chunk if it was the last. */
+__device__ __forceinline__ void gq_advance(const gq_dev_queue &q, gq_cursor *cursor, uint32_t taken)
+{
+  const uint32_t all = GQ_WINDOWS * 32u >> q.units_log2;
+
+  cursor->got |= taken;
+  if (cursor->got == (all == 32 ? GQ_ALL : (1u << all) - 1)) {
+    cursor->chunk += q.warps_per_lane;
+    cursor->got = 0;
+  }
+}
+
+/* Look at the first window that is not complete, and run on the spot the one short message that is there.
+ * \return whether that was all. */
+__device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
+                                               const gq_dev_lane &l, gq_cursor *cursor, gq_gate *gate, gq_catch *c)
+{
+  const uint32_t d = gq_front_window(q, *cursor);
+  const uint64_t chunk = cursor->chunk, window = (chunk * GQ_WINDOWS + d) * 32;
+  uint32_t h = 32;
+  gq_glance g;
+
+  c->total = 0;
+  gq_hold_back(gate->pace);
+  gq_read_until_new(&g, gq_chunk_units(q, l, chunk) + d * 32, gq_chunk_tag(q, chunk), !gq_is_taken(q, *cursor, d),
+                    q.heads);
+  gq_learn_hold(&gate->pace, g.reads, g.mask != 0);
+  if (!g.mask) return true;
+  if (q.is_short) h = gq_run_quick(q, stage, lane, window, g, &gate->pace);
+  if (h < 32) {
+    if (gq_lane_id() == 0 && cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
+    gq_advance(q, cursor, 1u << ((d * 32 + h) >> q.units_log2));
+    c->total = 1;
+    return true;
+  }
+#pragma unroll
+  for (uint32_t e = 0; e < GQ_WINDOWS; e++)
+    if (e == d) c->unit[e] = g.unit;
+  gq_sort_out(q, *cursor, 1u << d, c);
+  return false;
+}
+
 /* One look at a lane. \return how many messages were taken. */
 __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
                                              gq_cursor *cursor, gq_gate *gate)
 {
   const gq_dev_lane l(q, lane);
-  const uint32_t cells = 32u >> q.units_log2, all = cells * GQ_WINDOWS;
+  const uint32_t cells = 32u >> q.units_log2;
   const uint64_t chunk = cursor->chunk;
-  uint32_t reads = 0;
+  bool done = false;
+  uint32_t taken = 0;
   gq_catch c;
 
   if (!gq_may_poll(l, chunk, gate)) {
     __nanosleep(100);
     return 0;
   }
-  gq_hold_back(gate);
-  gq_look(q, l, *cursor, gate->burst, &c, &reads);
-  gq_learn_hold(gate, reads, c.total != 0);
+  if (gate->burst) gq_look_everywhere(q, l, *cursor, &c);
+  else done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
+  gate->idle = c.total ? 0 : gate->idle + 1;
   gate->burst = c.total >= cells;
-  if (c.total == 0) {
-    gate->idle++;
-    return 0;
-  }
-  const bool direct = q.is_short && c.total <= GQ_DIRECT && !c.heavy;
-
+  if (done || c.total == 0) return c.total;
   if (gq_lane_id() == 0) {
     gq_dev_count(&q.shared->counters.taken, c.total);
     if (cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
     if (gate->burst) gq_raise(&l.front()->eager, chunk + q.warps_per_lane);
   }
-  gate->idle = 0;
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++)
     for (uint32_t left = c.ready[d]; left; left &= left - 1)
-      cursor->got |= 1u << (d * cells + ((__ffs(left) - 1) >> q.units_log2));
-  if (cursor->got == (all == 32 ? GQ_ALL : (1u << all) - 1)) {
-    cursor->chunk += q.warps_per_lane;
-    cursor->got = 0;
-  }
-  if (direct) {
+      taken |= 1u << (d * cells + ((__ffs(left) - 1) >> q.units_log2));
+  gq_advance(q, cursor, taken);
+  if (q.is_short && c.total <= GQ_DIRECT && !c.heavy) {
     gq_run_catch(q, stage, lane, chunk, c);
-    gate->replied = true;
-    gate->since = (uint32_t)clock();
-  } else gq_push_catch(q, lane, chunk, c);
+    gate->pace.replied = true;
+    gate->pace.since = (uint32_t)clock();
+  } else {
+    gq_push_catch(q, lane, chunk, c);
+  }
   return c.total;
 }
 
 /* Is there a complete cell that has not been taken? The last look before the kernel leaves. */
 __device__ __forceinline__ bool gq_anything_new(const gq_dev_queue &q, uint32_t lane, const gq_cursor &cursor)
 {
-  uint32_t reads;
   gq_catch c;
 
-  gq_look(q, gq_dev_lane(q, lane), cursor, true, &c, &reads);
+  gq_look_everywhere(q, gq_dev_lane(q, lane), cursor, &c);
   return c.total != 0;
 }
 
@@ -258,7 +285,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, several, false, 0, 0}; /* with several lanes, never stay with one */
+  gq_gate gate = {0, 0, 0, several, {false, 0, 0}}; /* with several lanes, never stay with one */
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
 
   if (!idle) cursor = *kept;

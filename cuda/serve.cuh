@@ -39,13 +39,19 @@ __device__ __forceinline__ void gq_fill_message(gq_msg *msg, gq_reply *reply, co
   reply->size = 0;
 }
 
+/* The gq_status of a message whose handler returned `code`. */
+__device__ __forceinline__ uint32_t gq_status_of(int32_t code, uint32_t size, uint32_t room)
+{
+  return code ? 5u /* GQ_FAILED */ : size > room ? 9u /* GQ_RESULT_TOO_LARGE */ : 0u;
+}
+
 __device__ __forceinline__ void gq_judge(gq_outcome *o, const gq_job &job, int32_t code, uint32_t size,
                                          uint32_t attempts, uint32_t inline_room)
 {
   o->code = code;
   o->size = size;
   o->attempts = attempts;
-  o->status = code ? 5u /* GQ_FAILED */ : size > job.room ? 9u /* GQ_RESULT_TOO_LARGE */ : 0u;
+  o->status = gq_status_of(code, size, job.room);
   o->in_slot = o->status == 0 && size > inline_room;
 }
 

@@ -146,6 +146,7 @@ static void choose_roles(gq_backend_state *s)
     ingress = 1;
   }
   q->units_log2 = (uint32_t)__builtin_ctz(q->limits.units);
+  q->heads = q->limits.units == 32 ? 1u : 0xffffffffu / ((1u << q->limits.units) - 1);
   chunks = (1u << (q->limits.ring_log2 + q->units_log2)) / (GQ_WINDOWS * 32);
   q->warps_per_lane = ingress / q->lane_count ? ingress / q->lane_count : 1;
   if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
