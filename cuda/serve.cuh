@@ -62,6 +62,18 @@ __device__ __forceinline__ void gq_outcome_head(uint32_t *head, const gq_outcome
                      (o.in_slot || o.status ? GQ_CELL_SLOT : 0u) | job.recall, o.status, o.attempts, o.code);
 }
 
+/* A message may have waited since its cell was fetched: has it been cancelled meanwhile? Costs a read over PCIe, so it
+ * is asked only of what may take long. */
+__device__ __forceinline__ bool gq_cancelled_since(const gq_dev_queue &q, const gq_dev_lane &l, const gq_job &job)
+{
+  const uint64_t cell = job.position & ((1ull << q.limits.ring_log2) - 1);
+
+  if (!q.may_take_long && !job.has_slot) return false;
+  const gq_unit head = gq_unit_ld_sys(l.submissions() + (cell << q.units_log2));
+
+  return head.w[3] == gq_tag(job.position, q.limits.ring_log2) && (head.w[1] & GQ_CELL_CANCELLED);
+}
+
 __device__ __forceinline__ void gq_stamp(const gq_dev_lane &l, const gq_limits &limits, uint64_t position,
                                          uint32_t which, uint64_t ns)
 {
@@ -180,7 +192,7 @@ __device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_
 /* Bring the slots of the messages in `mask` into device memory, one after another with the whole warp. */
 __device__ __forceinline__ void gq_fetch_slots(const gq_dev_queue &q, uint32_t mask, const gq_job &job, uint32_t lane)
 {
-  uint32_t left = __ballot_sync(GQ_ALL, (mask >> gq_lane_id() & 1) && job.has_slot && !job.malformed);
+  uint32_t left = __ballot_sync(GQ_ALL, (mask >> gq_lane_id() & 1) && job.has_slot);
 
   if (!left) return;
   gq_fence_sys(); /* [S2] acquire: the slot was written before the cell that names it */
@@ -228,7 +240,8 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
   const uint32_t t = gq_lane_id();
   const gq_context context = {0, 1, 1};
   const uint32_t inline_room = gq_inline_bytes(q.limits.units, 16, 0);
-  const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled;
+  const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled &&
+                    !gq_cancelled_since(q, gq_dev_lane(q, lane), job);
   const bool sampled = __any_sync(GQ_ALL, runs && job.position % GQ_SAMPLE == 0);
   gq_msg msg;
   gq_reply reply;
@@ -236,7 +249,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
 
   o->status = job.malformed ? 18u /* GQ_MALFORMED */ : 6u /* GQ_CANCELLED */;
   o->size = o->attempts = o->in_slot = 0, o->code = 0;
-  gq_fetch_slots(q, mask, job, lane);
+  gq_fetch_slots(q, __ballot_sync(GQ_ALL, runs), job, lane);
   if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 0, gq_clock_ns());
   if (runs) {
     gq_fill_message(&msg, &reply, gq_dev_lane(q, lane), job, lane, stage.payload(t), stage.reply(t));
@@ -402,6 +415,9 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
   return next;
 }
 
+/* What the first thread of a group decides about a message, for all of them. */
+enum gq_verdict { GQ_GO, GQ_WAIT /* somebody else will run it */, GQ_DROP /* it has been cancelled */ };
+
 /* Serve staged message 0 with a warp (scope 2) or block (scope 3), and then those that waited for it by key.
  * \p word: shared memory of the block, for its first warp to tell the others. */
 template <int scope>
@@ -413,29 +429,32 @@ __device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, vol
 
   for (;;) {
     uint64_t next = 0;
-    uint32_t ready = 1;
     gq_outcome o;
     gq_job job;
 
     gq_group_sync<scope>();
     const uint32_t lane = stage.lane(0);
+    const gq_dev_lane l(q, lane);
 
     gq_job_decode(&job, stage.position(0), stage.head(0), stage.ext(0), &q.limits);
-    if (first && job.dependency && job.dependency <= job.position) {
-      const uint64_t d = job.position - job.dependency;
+    if (rank == 0) {
+      uint64_t verdict = GQ_GO;
 
-      if (rank == 0) {
-        gq_key_word *before = gq_dev_lane(q, lane).key(d);
+      if (first && job.dependency && job.dependency <= job.position) {
+        const uint64_t d = job.position - job.dependency;
 
-        ready = gq_key_start(before, d, job.position, ring_cells);
-        while (ready && !gq_key_is_posted(before, d)) continue;
-        *word = ready;
+        if (!gq_key_start(l.key(d), d, job.position, ring_cells)) verdict = GQ_WAIT;
+        while (verdict == GQ_GO && !gq_key_is_posted(l.key(d), d)) continue;
       }
-      gq_group_sync<scope>();
-      ready = (uint32_t)*word;
-      gq_group_sync<scope>();
+      if (verdict == GQ_GO && gq_cancelled_since(q, l, job)) verdict = GQ_DROP;
+      *word = verdict;
     }
-    if (!ready) return;
+    gq_group_sync<scope>();
+    const uint32_t verdict = (uint32_t)*word;
+
+    gq_group_sync<scope>();
+    if (verdict == GQ_WAIT) return;
+    if (verdict == GQ_DROP) job.cancelled = GQ_CELL_CANCELLED;
     if (rank < 32) gq_mark_busy(busy, gq_message_id(lane, job.position));
     gq_run_group<scope>(q, stage, job, lane, rank, ranks, &o);
     if (rank < 32) gq_mark_idle(busy);

@@ -155,6 +155,7 @@ static void choose_roles(gq_backend_state *s)
   q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
   q->park_ns = (uint64_t)s->c->park_us * 1000;
   q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
+  q->may_take_long = !s->c->handler->is_short;
   q->is_short = s->c->handler->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
 

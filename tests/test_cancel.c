@@ -130,6 +130,42 @@ START_TEST(a_message_that_runs_ends_as_usual)
 }
 END_TEST
 
+/* More messages than the consumer can have begun: the later half waits, in the lane or wherever the backend keeps what
+ * it has fetched. */
+static void cancel_those_that_wait(uint32_t scope, size_t half)
+{
+  gq_options options = suite_options("test_sleep");
+  uint64_t ids[600];
+  options.scope = scope;
+  options.capacity = 1024;
+  options.workers = 16;
+  options.sms = 2;
+  gq_queue *queue = suite_open(&options);
+  for (size_t i = 0; i < 2 * half; i++) ids[i] = suite_enqueue_sleep(queue, 20000, 0, i);
+  for (size_t i = half; i < 2 * half; i++) assert_status(gq_cancel(queue, ids[i]), GQ_OK);
+  for (size_t i = 0; i < 2 * half; i++) assert_status(suite_take(queue, ids[i]), i < half ? GQ_OK : GQ_CANCELLED);
+  ck_assert_uint_eq(suite_stats(queue).cancelled, half);
+  suite_close(queue);
+}
+
+START_TEST(a_message_that_waits_for_a_thread_is_cancelled)
+{
+  cancel_those_that_wait(GQ_SCOPE_THREAD, 300);
+}
+END_TEST
+
+START_TEST(a_message_that_waits_for_a_warp_is_cancelled)
+{
+  cancel_those_that_wait(GQ_SCOPE_WARP, 40);
+}
+END_TEST
+
+START_TEST(a_message_that_waits_for_a_block_is_cancelled)
+{
+  cancel_those_that_wait(GQ_SCOPE_BLOCK, 20);
+}
+END_TEST
+
 START_TEST(large_messages_give_their_memory_back_when_cancelled)
 {
   gq_options options = suite_options("test_sleep");
@@ -219,6 +255,9 @@ int main(void)
     SUITE_TEST(a_finished_message_cannot_be_cancelled),
     SUITE_TEST(a_held_completion_cannot_be_cancelled),
     SUITE_TEST(a_message_that_runs_ends_as_usual),
+    SUITE_TEST(a_message_that_waits_for_a_thread_is_cancelled),
+    SUITE_TEST(a_message_that_waits_for_a_warp_is_cancelled),
+    SUITE_TEST(a_message_that_waits_for_a_block_is_cancelled),
     SUITE_TEST(large_messages_give_their_memory_back_when_cancelled),
     SUITE_TEST(cancelling_races_with_running),
   };

@@ -290,7 +290,9 @@ GQ_API void gq_release(gq_queue *queue, const gq_completion *completions, size_t
 GQ_API int gq_event_fd(gq_queue *queue);
 
 /** Ask that message \p id not be run. The message ends in its ordinary way: its result or completion says
- * GQ_CANCELLED if its handler had not been reached, and is the usual one if it had.
+ * GQ_CANCELLED if its handler had not been reached, and is the usual one if it had. A message that its cell holds
+ * whole counts as reached once it has been fetched from its lane if the handler is marked short: looking again would
+ * cost more than running it.
  * \return GQ_OK: asked; GQ_AGAIN: too late, it has finished (its result stays to be read); GQ_UNKNOWN_ID.
  * Lock-free; any thread. */
 GQ_API gq_status gq_cancel(gq_queue *queue, uint64_t id);
