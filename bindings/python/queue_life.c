@@ -88,17 +88,23 @@ gq_status drain_slice(gq_queue *queue, void *unused, int64_t timeout_ns)
   return gq_drain(queue, timeout_ns);
 }
 
-/* Give the handle back. Every call under way on it ends within a slice, because the queue is closing. */
-static gq_status give_up_handle(queue_object *self, int64_t timeout_ns)
+/* Refuse new messages, and let every call under way leave, which takes a slice at most. Messages that those calls have
+ * sent are in the queue then, and a drain that begins now waits for them too. */
+static void close_to_users(queue_object *self)
+{
+  gq_close(self->queue);
+  while (self->users > 0) nap();
+}
+
+/* Give the handle back; nobody uses it. */
+static gq_status give_up_handle(queue_object *self)
 {
   gq_queue *queue = self->queue;
   gq_status status;
-  gq_close(queue);
-  while (self->users > 0) nap();
   self->queue = NULL;
   self->event_fd = -1;
   Py_BEGIN_ALLOW_THREADS
-  status = gq_shutdown(queue, timeout_ns);
+  status = gq_shutdown(queue, 0);
   Py_END_ALLOW_THREADS
   self->life = QUEUE_CLOSED;
   return status;
@@ -112,9 +118,10 @@ static int end_queue(queue_object *self, int64_t timeout_ns, gq_status *status)
   gq_status drained = GQ_OK;
   self->life = QUEUE_CLOSING;
   self->closer = PyThread_get_thread_ident();
+  close_to_users(self);
   const int result = run_in_slices_closing(self, drain_slice, NULL, timeout_ns, &drained);
   PyErr_Fetch(&type, &error, &traceback);
-  *status = give_up_handle(self, 0);
+  *status = give_up_handle(self);
   PyErr_Restore(type, error, traceback);
   return result;
 }
@@ -183,7 +190,7 @@ void queue_finalize(queue_object *self)
   if (self->life == QUEUE_OPEN) {
     self->life = QUEUE_CLOSING;
     self->closer = PyThread_get_thread_ident();
-    give_up_handle(self, 0);
+    give_up_handle(self);
   }
   PyErr_Restore(type, error, traceback);
 }

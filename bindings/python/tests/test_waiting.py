@@ -191,11 +191,17 @@ def test_threads_race_for_completions_and_shutdown(open_queue):
             except BaseException as problem:  # noqa: B902  (a thread's exception is lost otherwise)
                 problems.append(problem)
 
+        def close(queue=queue, problems=problems):
+            try:
+                queue.shutdown()
+            except BaseException as problem:  # noqa: B902
+                problems.append(problem)
+
         threads = [threading.Thread(target=use) for _ in range(4)]
         for thread in threads:
             thread.start()
         time.sleep(0.005 * turn)
-        closers = [threading.Thread(target=queue.shutdown) for _ in range(2)]
+        closers = [threading.Thread(target=close) for _ in range(2)]
         for thread in closers:
             thread.start()
         for thread in threads + closers:
