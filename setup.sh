@@ -75,6 +75,17 @@ build() {
   make -j"$(nproc)"
 }
 
+# Whether configure found the Check library, without which the unit tests are left out.
+has_unit_tests() { ! grep -q 'HAVE_CHECK_TRUE.*#' config.status; }
+
+# Run the tests in the build directory. It may have been configured by `setup.sh run`, before Check was installed.
+run_tests() {
+  has_unit_tests || ./config.status --recheck
+  has_unit_tests || fail "configure does not find the Check library: see $build_dir/config.log"
+  make -j"$(nproc)"
+  make check
+}
+
 # The main job on real input: the checksum of each file of this tree, as sha256sum would print it, and accepts it.
 hash_tree() {
   cd "$source_dir"
@@ -98,7 +109,7 @@ case $task in
   check)
     install_packages check
     build "$@"
-    make check
+    run_tests
     ;;
   build)
     install_packages build
