@@ -186,7 +186,8 @@ GQ_CONSUMER void gq_fence_sys(void) /* ThreadSanitizer knows no fences; a locked
 #define gq_fence_sys() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
-/* One aligned 16-byte access. Plain x86 loads acquire and plain stores release, also for vectors of this width. */
+/* One aligned 16-byte access. Plain x86 loads acquire and plain stores release, also for vectors of this width. The
+ * words pass between vector and general registers: through memory, the vector would wait for the words' stores. */
 #if defined(__x86_64__)
 #include <emmintrin.h>
 GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
@@ -194,12 +195,14 @@ GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
   gq_unit u;
   __m128i x;
   __asm__ volatile("movdqa %1,%0" : "=x"(x) : "m"(*p) : "memory");
-  _mm_store_si128((__m128i *)(void *)&u, x);
+  const uint64_t lo = (uint64_t)_mm_cvtsi128_si64(x), hi = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(x, x));
+  u.w[0] = (uint32_t)lo, u.w[1] = (uint32_t)(lo >> 32), u.w[2] = (uint32_t)hi, u.w[3] = (uint32_t)(hi >> 32);
   return u;
 }
 GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
 {
-  const __m128i x = _mm_load_si128((const __m128i *)(const void *)&u);
+  const uint64_t lo = u.w[0] | (uint64_t)u.w[1] << 32, hi = u.w[2] | (uint64_t)u.w[3] << 32;
+  const __m128i x = _mm_set_epi64x((long long)hi, (long long)lo);
   __asm__ volatile("movdqa %1,%0" : "=m"(*p) : "x"(x) : "memory");
 }
 #elif defined(__aarch64__)

@@ -29,13 +29,25 @@ GQ_CONSUMER int gq_word_get(const gq_unit *cell, uint32_t i, uint32_t *word, uin
   return 1;
 }
 
+GQ_CONSUMER uint32_t gq_load_whole_word(const void *from, uint32_t at)
+{
+  uint32_t word;
+
+  __builtin_memcpy(&word, (const uint8_t *)from + at, 4);
+  return word;
+}
+
+/* The word at byte \p at, zero beyond \p size, which is larger. */
 GQ_CONSUMER uint32_t gq_load_word(const void *from, uint32_t at, uint32_t size)
 {
   const uint8_t *bytes = (const uint8_t *)from + at;
-  uint32_t word = 0;
 
-  __builtin_memcpy(&word, bytes, size - at < 4 ? size - at : 4);
-  return word;
+  uint8_t rest[4] = {0, 0, 0, 0};
+  uint32_t i;
+
+  if (size - at >= 4) return gq_load_whole_word(from, at);
+  for (i = 0; i < size - at; i++) rest[i] = bytes[i];
+  return gq_load_whole_word(rest, 0);
 }
 
 GQ_CONSUMER void gq_cell_put8(gq_unit *cell, uint32_t tag, const gq_cell_view *view, const void *payload, uint32_t size)
@@ -82,22 +94,15 @@ GQ_CONSUMER void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *
 {
   const uint32_t has_ext = view->head[1] & GQ_CELL_EXT;
   gq_unit *unit = cell + (has_ext ? 3 : 1);
-  const uint8_t *from = payload;
-  uint32_t left = size;
+  uint32_t words[3] = {0, 0, 0}, at = 0, i;
 
-  for (; left >= 16; left -= 12, from += 12, unit++) { /* 16 readable bytes, of which 12 count */
-    gq_unit u;
-
-    __builtin_memcpy(u.w, from, 16);
-    u.w[3] = tag;
-    gq_unit16_st(unit, u);
+  for (; at + 12 <= size; at += 12, unit++) {
+    for (i = 0; i < 3; i++) words[i] = gq_load_whole_word(payload, at + 4 * i);
+    gq_triple_put(unit, words, tag);
   }
-  for (; left > 0; left -= left < 12 ? left : 12, from += 12, unit++) {
-    gq_unit u = {{0, 0, 0, 0}};
-
-    __builtin_memcpy(u.w, from, left < 12 ? left : 12);
-    u.w[3] = tag;
-    gq_unit16_st(unit, u);
+  if (at < size) {
+    for (i = 0; i < 3; i++) words[i] = at + 4 * i < size ? gq_load_word(payload, at + 4 * i, size) : 0;
+    gq_triple_put(unit, words, tag);
   }
   if (has_ext) {
     gq_triple_put(cell + 2, view->ext + 3, tag);
@@ -156,6 +161,16 @@ GQ_CONSUMER void gq_head_flag(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, 
 #endif
   (void)unit_bytes;
   gq_word_put(cell, 1, (uint32_t)gq_unit8_ld(&cell[0], 1) | flag, tag);
+}
+
+/** The flags of a cell that is known to be complete. */
+GQ_CONSUMER uint32_t gq_head_flags(const gq_unit *cell, uint32_t unit_bytes)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) return gq_unit16_ld(cell).w[1] & 0xffu;
+#endif
+  (void)unit_bytes;
+  return (uint32_t)gq_unit8_ld(&cell[0], 1) & 0xffu;
 }
 
 /** Publish a cell: its payload first, its head last.
