@@ -275,6 +275,14 @@ bool gq_lane_is_completed(const gq_lane *lane, uint64_t position)
   return gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, NULL);
 }
 
+void gq_lane_slots(const gq_lane *lane, uint64_t position, gq_finished *finished)
+{
+  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
+
+  finished->slot = finished->result_slot = GQ_NO_SLOT;
+  if (gq_head_flags(cell, lane->unit_bytes) & GQ_CELL_RECALL) gq_lane_recall(lane, position, finished);
+}
+
 void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finished)
 {
   const gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
@@ -316,6 +324,19 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
   return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
 }
 
+bool gq_lane_is_held(const gq_lane *lane, uint64_t position)
+{
+  /* Relaxed: who asks has the completion from who took it. */
+  return gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) == (position | GQ_TAKEN);
+}
+
+bool gq_lane_is_over(const gq_lane *lane, uint64_t position)
+{
+  const uint64_t state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS);
+
+  return state == (position | GQ_TAKEN) || (state & ~(GQ_TAKEN | PINNED)) > position;
+}
+
 static bool hold(gq_lane *lane, uint64_t position, uint64_t mark)
 {
   gq_a64 *state = &lane->state[position & lane->ring_mask];
@@ -345,79 +366,6 @@ void gq_lane_release(gq_lane *lane, uint64_t position, const gq_finished *finish
   if (finished->result_slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, finished->result_slot);
   /* [R1] release: licenses a producer to use the cells again */
   gq_st64(&lane->state[position & lane->ring_mask], position + lane->ring_mask + 1, GQ_RELEASE, GQ_SYS);
-}
-
-/* The position of an order entry, from its low 32 bits: it was claimed less than 2^32 positions ago. */
-static uint64_t widen(const gq_lane *lane, uint32_t low)
-{
-  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
-
-  return claimed - (uint32_t)((uint32_t)claimed - low);
-}
-
-/* Entry d of the completion order. \return 1 with its position, 0 if it is not there, -1 if d is out of date and
- * *newer is where the entries that are left begin. */
-static int order_entry(const gq_lane *lane, uint64_t d, uint64_t *position, uint64_t *newer)
-{
-  /* [O1] acquire: licenses looking at the position that it names */
-  const uint64_t entry = gq_ld64(&lane->endings[gq_ending_index(d, lane->ring_log2)], GQ_ACQUIRE, GQ_SYS);
-  const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_ending_tag(d, lane->ring_log2));
-
-  if (laps < 0) return 0;
-  if (laps > 0) { /* more than 2N messages finished since anybody polled; the one of entry d was taken by id */
-    *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
-    return -1;
-  }
-  *position = widen(lane, (uint32_t)entry);
-  return 1;
-}
-
-/* The next completed position: taken, or only looked at. Entries whose message was taken by id are passed over. */
-static bool next_completed(gq_lane *lane, bool take, uint64_t *position)
-{
-  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
-
-  for (;;) {
-    uint64_t p = d, next = d + 1;
-    gq_standing standing;
-
-    if (lane->ordered) {
-      if (d >= gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS)) return false; /* gq_lane_standing() acquires */
-    } else {
-      const int there = order_entry(lane, d, &p, &next);
-
-      if (there == 0) return false;
-      if (there < 0) {
-        if (gq_cas64(&lane->head->polled, &d, next, GQ_RELAXED)) d = next;
-        continue;
-      }
-    }
-    standing = gq_lane_standing(lane, p);
-    /* Its cell may arrive after its entry: nothing orders the two on the bus. */
-    if (standing == GQ_STANDING_LIVE && !gq_lane_is_completed(lane, p)) {
-      if (gq_lane_standing(lane, p) == GQ_STANDING_LIVE) return false;
-      continue;
-    }
-    if (standing == GQ_STANDING_LIVE && !take) return true;
-    if (!gq_cas64(&lane->head->polled, &d, next, GQ_RELAXED)) continue;
-    d = next;
-    if (standing == GQ_STANDING_LIVE && gq_lane_take(lane, p)) {
-      *position = p;
-      return true;
-    }
-  }
-}
-
-bool gq_lane_next(gq_lane *lane, uint64_t *position)
-{
-  return next_completed(lane, true, position);
-}
-
-bool gq_lane_is_ready(gq_lane *lane)
-{
-  uint64_t position;
-
-  return next_completed(lane, false, &position);
 }
 
 bool gq_lane_is_unfinished(gq_lane *lane)

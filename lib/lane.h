@@ -125,12 +125,21 @@ bool gq_lane_completed(const gq_lane *lane, uint64_t position, gq_finished *fini
 /** Whether the completion of \p position is there. */
 bool gq_lane_is_completed(const gq_lane *lane, uint64_t position);
 
+/** The slots of \p position, whose completion must be there: what gq_lane_release() needs of \p finished. */
+void gq_lane_slots(const gq_lane *lane, uint64_t position, gq_finished *finished);
+
 /** Read key, tag and slots back from the submission of \p position, which must be held or not released. */
 void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finished);
 
 /** What \p position is to a reader now. */
 typedef enum gq_standing { GQ_STANDING_UNKNOWN, GQ_STANDING_HELD, GQ_STANDING_LIVE } gq_standing;
 gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position);
+
+/** Whether some reader holds \p position. */
+bool gq_lane_is_held(const gq_lane *lane, uint64_t position);
+
+/** Whether \p position, which has been claimed, has been taken, or released since. */
+bool gq_lane_is_over(const gq_lane *lane, uint64_t position);
 
 /** Take hold of a completed position. \return false if somebody else has it or had it. */
 bool gq_lane_take(gq_lane *lane, uint64_t position);
@@ -139,10 +148,10 @@ void gq_lane_untake(gq_lane *lane, uint64_t position);
 /** End a taken position: free its slots, let its cells be used again. */
 void gq_lane_release(gq_lane *lane, uint64_t position, const gq_finished *finished);
 
-/** Next completed position in the lane's order, taken. \return false if there is none now. */
-bool gq_lane_next(gq_lane *lane, uint64_t *position);
+/** Take up to \p max completed positions, in the lane's order. \return how many; 0 if there is none now. */
+size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max);
 
-/** Whether gq_lane_next() would find something now. */
+/** Whether gq_lane_take_next() would find something now. */
 bool gq_lane_is_ready(gq_lane *lane);
 /** With gq_lane_is_ready() false: whether some message has not finished. */
 bool gq_lane_is_unfinished(gq_lane *lane);

@@ -9,6 +9,8 @@
 /* Room for any cell's inline bytes, rounded up to whole units. */
 #define INLINE_ROOM 528u
 
+#define BATCH 64u /* completions taken together */
+
 static gq_status unknown(uint64_t id)
 {
   return gq_fail(GQ_UNKNOWN_ID, "no message %#llx waits here: its result was taken, or it never was enqueued",
@@ -42,11 +44,10 @@ static gq_status verdict(const gq_finished *f, uint64_t id)
   }
 }
 
-static void finish_taking(gq_core *core, const gq_lane *lane, uint64_t position, uint64_t messages, uint64_t bytes)
+static void finish_taking(gq_core *core, uint64_t messages, uint64_t bytes)
 {
   gq_stripe *stripe = gq_my_stripe(core);
 
-  (void)lane, (void)position;
   gq_count(&stripe->taken, messages);
   if (bytes) gq_count(&stripe->bytes_out, bytes);
 }
@@ -90,7 +91,7 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
   }
   gq_record_stages(core, lane, position);
   gq_lane_release(lane, position, &f);
-  finish_taking(core, lane, position, 1, status == GQ_OK ? f.size : 0);
+  finish_taking(core, 1, status == GQ_OK ? f.size : 0);
   return status;
 }
 
@@ -132,39 +133,46 @@ static uint8_t *unpacked(gq_lane *lane)
   return lane->unpacked;
 }
 
+/* Describe a taken position; its inline result goes to \p inline_bytes. */
+static void fill_completion(gq_completion *c, const gq_lane *lane, uint64_t position, uint8_t *inline_bytes)
+{
+  gq_finished f;
+
+  gq_lane_completed(lane, position, &f, inline_bytes);
+  c->id = gq_id_make(lane->index, position);
+  c->key = f.key;
+  c->tag = f.tag;
+  c->status = (gq_status)f.status;
+  c->code = f.code;
+  c->attempts = f.attempts;
+  c->data = f.status == GQ_OK && f.in_slot ? lane->arena_base + f.result_slot : inline_bytes;
+  c->size = f.status == GQ_OK ? f.size : 0;
+}
+
 gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_t *count)
 {
-  uint64_t position, bytes = 0;
+  uint64_t positions[BATCH], bytes = 0;
   uint8_t *buffer;
   gq_core *core;
   gq_lane *lane;
-  size_t n = 0;
+  size_t n = 0, taken;
 
   if (!queue || !count || (!completions && max)) return null_argument("gq_poll");
   core = queue->core;
   lane = queue->lane;
   buffer = unpacked(lane);
   if (!buffer) return gq_fail(GQ_NO_MEMORY, "no memory for completions");
-  while (n < max && gq_lane_next(lane, &position)) {
-    gq_completion *c = &completions[n++];
-    uint8_t *inline_bytes = buffer + (position & lane->ring_mask) * lane->unpacked_bytes;
-    gq_finished f;
+  while (n < max && (taken = gq_lane_take_next(lane, positions, max - n < BATCH ? max - n : BATCH)) > 0)
+    for (size_t i = 0; i < taken; i++) {
+      gq_completion *c = &completions[n++];
 
-    gq_lane_completed(lane, position, &f, inline_bytes);
-    c->id = gq_id_make(lane->index, position);
-    c->key = f.key;
-    c->tag = f.tag;
-    c->status = (gq_status)f.status;
-    c->code = f.code;
-    c->attempts = f.attempts;
-    c->data = f.status == GQ_OK && f.in_slot ? lane->arena_base + f.result_slot : inline_bytes;
-    c->size = f.status == GQ_OK ? f.size : 0;
-    bytes += c->size;
-    gq_record_stages(core, lane, position);
-  }
+      fill_completion(c, lane, positions[i], buffer + (positions[i] & lane->ring_mask) * lane->unpacked_bytes);
+      bytes += c->size;
+      gq_record_stages(core, lane, positions[i]);
+    }
   *count = n;
   if (n == 0) return gq_check_now_and_then(core) == GQ_OK ? GQ_AGAIN : GQ_DEVICE_LOST;
-  finish_taking(core, lane, position, n, bytes);
+  finish_taking(core, n, bytes);
   return GQ_OK;
 }
 
@@ -197,7 +205,7 @@ static gq_lane *held(gq_queue *queue, const gq_completion *completion, uint64_t 
   gq_lane *lane = lane_of(queue->core, completion->id);
 
   *position = gq_id_position(completion->id);
-  return lane && gq_lane_standing(lane, *position) == GQ_STANDING_HELD ? lane : NULL;
+  return lane && gq_lane_is_held(lane, *position) ? lane : NULL;
 }
 
 gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion, void *data, size_t *size)
@@ -223,7 +231,7 @@ void gq_release(gq_queue *queue, const gq_completion *completions, size_t count)
     gq_finished f;
 
     if (!lane) continue; /* released already */
-    gq_lane_completed(lane, position, &f, NULL);
+    gq_lane_slots(lane, position, &f);
     gq_lane_release(lane, position, &f);
   }
 }

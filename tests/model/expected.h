@@ -21,19 +21,27 @@ static const char rare_bell[] = "NEEDED, but not met: two wakers lose a count ju
 static const char parked_order[] =
   "NEEDED to order the stores to parked, which relacy never swaps; the fences of [P1] cover the look itself";
 
+static const char by_id_or_tags[] =
+  "who has an id has it from who claimed it; who has an entry looks at the tags and at the lap in the state";
+static const char given_once[] = "hold() gives a message out once; an entry that is looked at twice is passed over";
 static const char k1_k3[] = "of [K1] and [K3] either orders the handlers; [K1] was noticed where it stood alone";
 static const char no_completions[] = "NOT CHECKED: no harness looks at the order of the completions of one key";
 
 static const excuse excuses[] = {
   {GQ_NO_ACQUIRE, "gq_lane_claim", "cas", "&lane->head->claimed",
    "[R2] an exchange carries the release of the one before it along, so whoever reads the last acquires them all"},
+  {GQ_NO_RELEASE, "gq_lane_claim", "cas", "&lane->head->claimed", by_id_or_tags},
+  {GQ_NO_ACQUIRE, "gq_lane_standing", "load", "&lane->head->claimed", by_id_or_tags},
+  {GQ_NO_ACQUIRE, "read_entries", "load", "&lane->endings[gq_ending_index(d + n, lane->ring_log2)]", by_id_or_tags},
+  {GQ_NO_RELEASE, "complete", "store", "&lane->endings[gq_ending_index(d, lane->ring_log2)]", by_id_or_tags},
   {GQ_NO_ACQUIRE, "gq_lane_standing", "load", "&lane->state[position & lane->ring_mask]", one_of_two},
   {GQ_NO_ACQUIRE, "hold", "cas", "state", one_of_two},
   {GQ_NO_RELEASE, "gq_lane_untake", "store", "&lane->state[position & lane->ring_mask]",
    "orders gq_lane_cancel()'s store before the next lap's to the same word; relacy never swaps stores to one word"},
   {GQ_NO_ACQUIRE, "gq_head_flag", "load", "submission", "the word is rewritten in place; nothing else is read"},
-  {GQ_SPLIT, "next_completed", "cas", "&lane->head->polled",
-   "hold() gives a message out once; an entry that is looked at twice is passed over"},
+  {GQ_SPLIT, "gq_lane_take_next", "cas", "&lane->head->polled", given_once},
+  {GQ_SPLIT, "look_ahead", "cas", "&lane->head->polled", given_once},
+  {GQ_NO_ACQUIRE, "gq_head_flags", "load", "completion", "the position is held: its completion has been read before"},
   {GQ_NO_ACQUIRE, "gq_key_start", "cas", "word", "the waiter reads nothing by it; [K1] is the load"},
   {GQ_NO_ACQUIRE, "gq_key_start", "cas", "&word->link", "the waiter reads nothing by it; [K1] is the load"},
   {GQ_NO_ACQUIRE, "gq_key_start", "load", "&word->link", k1_k3},

@@ -158,6 +158,7 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
 }
 
 #include "../../lib/lane.c"
+#include "../../lib/order.c"
 #undef PAGE
 #include "../../lib/send.c"
 #include "../../lib/receive.c"

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A lane's completions in the order in which they are given out: the one in which they ended, or in an ordered lane the
+ * one in which they were enqueued.
+ *
+ * A message's order entry, state and cell lie in lines that others have written last, so each is a cache miss; they are
+ * looked up for many messages at once, with nothing in between that waits for one of them. */
+#include "lane.h"
+
+/* The position of an order entry, from its low 32 bits. It is less than 2^31 away from \p claimed. */
+static uint64_t widen(uint64_t claimed, uint32_t low)
+{
+  return claimed + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)claimed);
+}
+
+static void prefetch(const gq_lane *lane, uint64_t position)
+{
+#if !defined(GQ_MODEL)
+  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
+
+  __builtin_prefetch(&lane->state[position & lane->ring_mask], 1);
+  for (uint32_t i = 0; i < lane->units; i += 4) __builtin_prefetch(&cell[i]);
+#else
+  (void)lane, (void)position;
+#endif
+}
+
+/* Read up to \p max entries of the completion order, from entry d on. \return how many are there; 0 with \p *newer set
+ * if d is out of date, and *newer is where the entries that are left begin. */
+static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max, uint64_t *newer)
+{
+  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+  size_t n;
+
+  for (n = 0; n < max; n++) {
+    /* [O1] acquire: the completion that it names is seldom far behind. No more hangs on it: the cell's tags say whether
+     * it is there, and the state's position whether it is still to come or over. */
+    const uint64_t entry = gq_ld64(&lane->endings[gq_ending_index(d + n, lane->ring_log2)], GQ_ACQUIRE, GQ_SYS);
+    const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_ending_tag(d + n, lane->ring_log2));
+
+    if (laps > 0 && n == 0) /* more than 2N messages finished since anybody polled; that of entry d was taken by id */
+      *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
+    if (laps != 0) break;
+    positions[n] = widen(claimed, (uint32_t)entry);
+    prefetch(lane, positions[n]);
+  }
+  return n;
+}
+
+/* The same for an ordered lane, in which entry d is position d. */
+static size_t read_claimed(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max)
+{
+  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+  size_t n;
+
+  for (n = 0; n < max && d + n < claimed; n++) {
+    positions[n] = d + n;
+    prefetch(lane, d + n);
+  }
+  return n;
+}
+
+#define NONE UINT64_MAX /* in place of a position that was taken by id */
+
+/* Has the message been completed, or even been taken by id since? Then *position becomes NONE. */
+static bool has_ended(const gq_lane *lane, uint64_t *position)
+{
+  if (gq_lane_is_completed(lane, *position)) return true;
+  if (!gq_lane_is_over(lane, *position)) return false;
+  *position = NONE;
+  return true;
+}
+
+/* How many of the next positions in order have ended, up to \p max; \p *d is the entry of the first. */
+static size_t look_ahead(gq_lane *lane, uint64_t *d, uint64_t *positions, size_t max)
+{
+  for (;;) {
+    uint64_t newer = 0;
+    const size_t n = lane->ordered ? read_claimed(lane, *d, positions, max)
+                                   : read_entries(lane, *d, positions, max, &newer);
+    size_t ended = 0;
+
+    if (newer) {
+      if (gq_cas64(&lane->head->polled, d, newer, GQ_RELAXED)) *d = newer;
+      continue;
+    }
+    /* A cell may arrive after its entry: nothing orders the two on the bus. */
+    while (ended < n && has_ended(lane, &positions[ended])) ended++;
+    return ended;
+  }
+}
+
+size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max)
+{
+  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
+
+  for (;;) {
+    const size_t ended = look_ahead(lane, &d, positions, max);
+    size_t taken = 0;
+
+    if (ended == 0) return 0;
+    if (!gq_cas64(&lane->head->polled, &d, d + ended, GQ_RELAXED)) continue;
+    for (size_t i = 0; i < ended; i++)
+      if (positions[i] != NONE && gq_lane_take(lane, positions[i])) positions[taken++] = positions[i];
+    if (taken > 0) return taken;
+    d += ended;
+  }
+}
+
+bool gq_lane_is_ready(gq_lane *lane)
+{
+  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS), position;
+
+  while (look_ahead(lane, &d, &position, 1) > 0) {
+    if (position != NONE && !gq_lane_is_over(lane, position)) return true;
+    if (gq_cas64(&lane->head->polled, &d, d + 1, GQ_RELAXED)) d++; /* it was taken by id */
+  }
+  return false;
+}
