@@ -168,7 +168,7 @@ GQ_CONSUMER void gq_unit_st_gpu(gq_unit *p, gq_unit u)
 /** Tell the processor that this is a spin loop. */
 #if defined(__x86_64__)
 #define gq_pause() __builtin_ia32_pause()
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define gq_pause() __asm__ volatile("yield")
 #else
 #define gq_pause() ((void)0)
@@ -199,13 +199,12 @@ GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
   u.w[0] = (uint32_t)lo, u.w[1] = (uint32_t)(lo >> 32), u.w[2] = (uint32_t)hi, u.w[3] = (uint32_t)(hi >> 32);
   return u;
 }
-GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
+GQ_CONSUMER void gq_unit16_st_halves(gq_unit *p, uint64_t lo, uint64_t hi)
 {
-  const uint64_t lo = u.w[0] | (uint64_t)u.w[1] << 32, hi = u.w[2] | (uint64_t)u.w[3] << 32;
   const __m128i x = _mm_set_epi64x((long long)hi, (long long)lo);
   __asm__ volatile("movdqa %1,%0" : "=m"(*p) : "x"(x) : "memory");
 }
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
 {
   uint64_t lo, hi;
@@ -214,13 +213,18 @@ GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
   u.w[0] = (uint32_t)lo, u.w[1] = (uint32_t)(lo >> 32), u.w[2] = (uint32_t)hi, u.w[3] = (uint32_t)(hi >> 32);
   return u;
 }
-GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
+GQ_CONSUMER void gq_unit16_st_halves(gq_unit *p, uint64_t lo, uint64_t hi)
 {
-  const uint64_t lo = u.w[0] | (uint64_t)u.w[1] << 32, hi = u.w[2] | (uint64_t)u.w[3] << 32;
   __asm__ volatile("dmb ish\n\tstp %1,%2,%0" : "=Q"(*p) : "r"(lo), "r"(hi) : "memory");
 }
 #else
 #define GQ_NO_UNIT16 1
+#endif
+#if !defined(GQ_NO_UNIT16)
+GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
+{
+  gq_unit16_st_halves(p, u.w[0] | (uint64_t)u.w[1] << 32, u.w[2] | (uint64_t)u.w[3] << 32);
+}
 #endif
 
 /* One aligned 8-byte access: half a unit. */

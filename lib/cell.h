@@ -94,14 +94,19 @@ GQ_CONSUMER void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *
 {
   const uint32_t has_ext = view->head[1] & GQ_CELL_EXT;
   gq_unit *unit = cell + (has_ext ? 3 : 1);
-  uint32_t words[3] = {0, 0, 0}, at = 0, i;
+  const uint8_t *from = payload;
+  uint32_t words[3], left = size, i;
 
-  for (; at + 12 <= size; at += 12, unit++) {
-    for (i = 0; i < 3; i++) words[i] = gq_load_whole_word(payload, at + 4 * i);
-    gq_triple_put(unit, words, tag);
+  for (; left >= 12; left -= 12, from += 12, unit++) {
+    uint64_t lo;
+    uint32_t hi;
+
+    __builtin_memcpy(&lo, from, 8);
+    __builtin_memcpy(&hi, from + 8, 4);
+    gq_unit16_st_halves(unit, lo, hi | (uint64_t)tag << 32);
   }
-  if (at < size) {
-    for (i = 0; i < 3; i++) words[i] = at + 4 * i < size ? gq_load_word(payload, at + 4 * i, size) : 0;
+  if (left > 0) {
+    for (i = 0; i < 3; i++) words[i] = 4 * i < left ? gq_load_word(from, 4 * i, left) : 0;
     gq_triple_put(unit, words, tag);
   }
   if (has_ext) {
