@@ -26,7 +26,7 @@ static const gq_handler handlers[] = {
 
 static const gq_handler_info listed[] = {
 #define HANDLER(id, name, summary, scopes, scope, output, multiplier, constant, is_short) \
-  {#name, summary, SCOPES_TEXT(scopes, scope), output},
+  {.name = #name, .summary = summary, .scopes = SCOPES_TEXT(scopes, scope), .output = output},
 #include "cuda/handlers/builtin.def"
 #undef HANDLER
 };

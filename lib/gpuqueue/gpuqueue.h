@@ -358,15 +358,30 @@ typedef struct gq_system_info {
 GQ_API gq_status gq_get_system_info(gq_system_info *info);
 GQ_API gq_status gq_get_device_info(int32_t device, gq_device_info *info);
 
-/** A handler that this library offers. The strings are static. */
+/** A handler that this library offers. The strings live as long as the program. */
 typedef struct gq_handler_info {
   const char *name, *summary;
   const char *scopes;       /**< such as "thread, block"; the first is the default */
   gq_output output;
+  const char *example;      /**< a command line that uses it; NULL: none */
+  const char *state;        /**< "none", "optional" or "required": whether it takes the option state */
+  uint64_t state_bytes;     /**< the least size of its state; 0: whatever is given */
+  const void *internal_;
 } gq_handler_info;
 
 /** Handler \p index of the built-in ones, or NULL past the end. */
 GQ_API const gq_handler_info *gq_handler_describe(size_t index);
+
+/** An argument that a handler takes, as KEY=VALUE in gq_options.args. */
+typedef struct gq_argument_info {
+  const char *name;
+  const char *type;         /**< "int", "uint", "real", "flag" or "string" */
+  const char *def;          /**< the default; NULL: it must be given */
+  const char *help;         /**< one line */
+} gq_argument_info;
+
+/** Argument \p index of \p handler, which gq_handler_describe() gave, or NULL past the end. Wait-free; any thread. */
+GQ_API const gq_argument_info *gq_handler_argument(const gq_handler_info *handler, size_t index);
 
 #ifdef __cplusplus
 }
