@@ -1,27 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handlers that are compiled into the kernel, by number. All threads that run a message take the same branch. */
+/* The handler that this kernel is made for: GQ_IMAGE names it. The handlers for tests share the image `testing` and are
+ * told apart by number. With GQ_LINKED it is one that is not known yet: see gpuqueue/handler.h. */
 #ifndef GQ_HANDLERS_CUH
 #define GQ_HANDLERS_CUH
-#include "cuda/handlers/crc32c.h"
-#include "cuda/handlers/echo.h"
-#include "cuda/handlers/sha256.h"
-#include "cuda/handlers/testing.h"
 
-template <int scope>
-__device__ __forceinline__ int32_t gq_dispatch(uint32_t handler, const gq_msg *msg, gq_reply *reply,
-                                               const gq_context *context)
+#if defined(GQ_LINKED)
+#include <gpuqueue/handler.h>
+
+extern "C" __device__ int32_t gq_handler_entry(const gq_msg *msg, gq_reply *reply, const gq_context *ctx);
+
+/* Replaced by the handler's own, if it has one. */
+extern "C" __device__ __attribute__((weak)) int32_t gq_handler_init_entry(const gq_context *)
 {
-  switch (handler) {
-#define HANDLER(id, name, summary, scopes, default_scope, output, multiplier, constant, is_short) \
-  case id:                                                                                        \
-    if constexpr ((scopes) >> (scope - 1) & 1) return gq_handler_##name(msg, reply, context);     \
-    return -1;
+  return 0;
+}
+
+__device__ __forceinline__ int32_t gq_run_handler(uint32_t, const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+{
+  return gq_handler_entry(msg, reply, ctx);
+}
+
+__device__ __forceinline__ int32_t gq_run_init(uint32_t, const gq_context *ctx) { return gq_handler_init_entry(ctx); }
+
+#else
+#define GQ_BUILTIN 1
+#define GQ_QUOTE(text) GQ_QUOTE_2(text)
+#define GQ_QUOTE_2(text) #text
+#define GQ_PASTE(a, b) GQ_PASTE_2(a, b)
+#define GQ_PASTE_2(a, b) a##b
+#include GQ_QUOTE(cuda/handlers/GQ_IMAGE.h)
+
+/* For a handler that has nothing to prepare. */
+#define HANDLER(id, name) \
+  [[maybe_unused]] static __device__ __forceinline__ int32_t gq_handler_init_##name(const gq_context *) { return 0; }
+#define HANDLER_INIT(id, name)
 #include "cuda/handlers/builtin.def"
 #include "cuda/handlers/testing.def"
 #undef HANDLER
-  default:
-    return -1; /* the host never names another */
+#undef HANDLER_INIT
+
+#if defined(GQ_IMAGE_testing)
+__device__ __forceinline__ int32_t gq_run_handler(uint32_t id, const gq_msg *msg, gq_reply *reply,
+                                                  const gq_context *ctx)
+{
+  switch (id) {
+#define HANDLER(id, name) case id: return gq_handler_##name(msg, reply, ctx);
+#define HANDLER_INIT(id, name) HANDLER(id, name)
+#include "cuda/handlers/testing.def"
+#undef HANDLER
+#undef HANDLER_INIT
+  default: return -2; /* the host never names another */
   }
 }
+
+__device__ __forceinline__ int32_t gq_run_init(uint32_t id, const gq_context *ctx)
+{
+  switch (id) {
+#define HANDLER(id, name) case id: return gq_handler_init_##name(ctx);
+#define HANDLER_INIT(id, name) HANDLER(id, name)
+#include "cuda/handlers/testing.def"
+#undef HANDLER
+#undef HANDLER_INIT
+  default: return -2;
+  }
+}
+
+#else
+__device__ __forceinline__ int32_t gq_run_handler(uint32_t, const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+{
+  return GQ_PASTE(gq_handler_, GQ_IMAGE)(msg, reply, ctx);
+}
+
+__device__ __forceinline__ int32_t gq_run_init(uint32_t, const gq_context *ctx)
+{
+  return GQ_PASTE(gq_handler_init_, GQ_IMAGE)(ctx);
+}
+#endif
+#endif
 
 #endif

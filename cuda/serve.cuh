@@ -254,7 +254,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
   if (runs) {
     gq_fill_message(&msg, &reply, gq_dev_lane(q, lane), job, lane, stage.payload(t), stage.reply(t));
     for (;;) {
-      code = gq_dispatch<1>(q.limits.handler, &msg, &reply, &context);
+      code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
       if (code == 0 || msg.attempt >= q.limits.attempts) break;
       msg.attempt++;
       reply.size = 0;
@@ -371,7 +371,7 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
   if (rank == 0) gq_stamp(l, q.limits, job.position, 0, gq_clock_ns());
   gq_fill_message(&msg, &reply, l, job, lane, stage.payload(0), stage.reply(0));
   for (;;) {
-    code = gq_dispatch<scope>(q.limits.handler, &msg, &reply, &context);
+    code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
     gq_group_sync<scope>();
     if (code == 0 || msg.attempt >= q.limits.attempts) break;
     msg.attempt++;

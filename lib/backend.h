@@ -13,6 +13,7 @@ typedef struct gq_consumption {
   gq_limits limits;
   const gq_handler *handler;
   uint32_t scope;            /* a gq_scope, never auto */
+  uint32_t is_short;         /* the handler takes little time for a message that fits a cell */
   uint32_t sms, workers, park_us, stall_ms;
   int32_t device;
 } gq_consumption;

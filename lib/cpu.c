@@ -160,7 +160,7 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   const uint64_t id = gq_id_make(f->lane, f->position);
   gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
   gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
-  const bool timed = !c->handler->is_short || job->has_slot || f->position % GQ_SAMPLE == 0;
+  const bool timed = !c->is_short || job->has_slot || f->position % GQ_SAMPLE == 0;
   outcome o = {job->malformed ? GQ_MALFORMED : GQ_CANCELLED, 0, 0, 0, NULL};
 
   if (job->malformed || job->cancelled) return o;
@@ -222,7 +222,7 @@ static void serve(worker *w, fetched *f)
       if (!gq_key_start(before, d, position, lane->ring_mask + 1)) return;
       while (!gq_key_is_posted(before, d)) sched_yield(); /* a few instructions away, unless its thread was stopped */
     }
-    may_take_long = !c->handler->is_short || job.has_slot;
+    may_take_long = !c->is_short || job.has_slot;
     if (may_take_long) {
       job.cancelled |= cancelled_since(lane, position);
       step_aside(w->state);
@@ -332,7 +332,7 @@ static bool serve_lanes(worker *w)
     /* Messages known to be short are run here, which beats handing them on. Others go to whoever is idle, so that
      * none waits behind a long one. */
     while (keep < n && (state->worker_count == 1 ||
-                        (state->c->handler->is_short && !(w->batch[keep].view.head[1] & GQ_CELL_SLOT))))
+                        (state->c->is_short && !(w->batch[keep].view.head[1] & GQ_CELL_SLOT))))
       keep++;
     if (keep < n) {
       uint32_t entry = gq_ring_reserve(state->ring, n - keep);

@@ -103,8 +103,12 @@ static gq_status load_kernel(gq_backend_state *s)
   const uint32_t of_warp = slots * (s->queue.stage_in + s->queue.stage_out);
   int most_shared = 0, resident = 0, sms = 0;
   uint32_t warps = WARPS;
-  gq_cuda_result error = d->cuModuleLoadData(&s->module, gq_cuda_fatbin);
+  const unsigned char *fatbin = gq_cuda_fatbin(s->c->handler->id);
+  gq_cuda_result error;
 
+  if (!fatbin) return gq_fail(GQ_NO_BACKEND, "this library has no kernel for handler %s: it was built without nvcc",
+                              s->c->handler->declared->info.name);
+  error = d->cuModuleLoadData(&s->module, fatbin);
   if (error)
     return cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built this "
                                                 "library may not read them)");
@@ -155,8 +159,8 @@ static void choose_roles(gq_backend_state *s)
   q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
   q->park_ns = (uint64_t)s->c->park_us * 1000;
   q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
-  q->may_take_long = !s->c->handler->is_short;
-  q->is_short = s->c->handler->is_short && s->c->scope == GQ_SCOPE_THREAD;
+  q->may_take_long = !s->c->is_short;
+  q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
 
 static uint64_t carve(uint64_t *at, uint64_t bytes)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define GQ_BUILTIN 1
 #include "handlers.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "cuda/handlers/crc32c.h"
@@ -8,39 +10,73 @@
 #include "cuda/handlers/sha256.h"
 #include "cuda/handlers/testing.h"
 
-static const gq_handler handlers[] = {
-#define HANDLER(id, name, summary, scopes, scope, output, multiplier, constant, is_short) \
-  {id, #name, scopes, scope, multiplier, constant, output, is_short, gq_handler_##name},
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Each with its manifest as text. */
+typedef struct row {
+  uint32_t id;
+  const char *manifest;
+  gq_handler_function *function;
+  gq_handler_init *init;
+} row;
+
+#define HANDLER(id, name) {id, gq_manifest_##name, gq_handler_##name, NULL},
+#define HANDLER_INIT(id, name) {id, gq_manifest_##name, gq_handler_##name, gq_handler_init_##name},
+static const row listed[] = {
 #include "cuda/handlers/builtin.def"
+};
+static const row unlisted[] = {
 #include "cuda/handlers/testing.def"
-#undef HANDLER
 };
-
-/* The names of a sum of scopes, the default first. */
-#define SCOPES_TEXT(scopes, scope)                                                                     \
-  ((scopes) == 1 ? "thread" : (scopes) == 2 ? "warp" : (scopes) == 4 ? "block" :                       \
-   (scopes) == 3 ? ((scope) == 1 ? "thread, warp" : "warp, thread") :                                  \
-   (scopes) == 5 ? ((scope) == 1 ? "thread, block" : "block, thread") :                                \
-   (scopes) == 6 ? ((scope) == 2 ? "warp, block" : "block, warp") :                                    \
-   (scope) == 1 ? "thread, warp, block" : (scope) == 2 ? "warp, thread, block" : "block, thread, warp")
-
-static const gq_handler_info listed[] = {
-#define HANDLER(id, name, summary, scopes, scope, output, multiplier, constant, is_short) \
-  {.name = #name, .summary = summary, .scopes = SCOPES_TEXT(scopes, scope), .output = output},
-#include "cuda/handlers/builtin.def"
 #undef HANDLER
-};
+#undef HANDLER_INIT
 
 static const char names[] =
-#define HANDLER(id, name, summary, scopes, scope, output, multiplier, constant, is_short) ", " #name
+#define HANDLER(id, name) ", " #name
+#define HANDLER_INIT(id, name) ", " #name
 #include "cuda/handlers/builtin.def"
 #undef HANDLER
+#undef HANDLER_INIT
   ;
+
+/* Those whose manifests have been read, the listed ones first: all, unless memory has run out. */
+static gq_handler handlers[COUNT(listed) + COUNT(unlisted)];
+static size_t handler_count, listed_count;
+
+static void read_rows(const row *rows, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    gq_handler *h = &handlers[handler_count];
+    gq_declaration *declared;
+
+    if (gq_manifest_parse(&declared, rows[i].manifest, GQ_MANIFEST_MOST_BYTES, "a built-in handler") != GQ_OK) continue;
+    h->id = rows[i].id;
+    h->declared = declared;
+    h->function = rows[i].function;
+    h->init = rows[i].init;
+    handler_count++;
+  }
+}
+
+static void read_all(void)
+{
+  read_rows(listed, COUNT(listed));
+  listed_count = handler_count;
+  read_rows(unlisted, COUNT(unlisted));
+}
+
+static void be_ready(void)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+  pthread_once(&once, read_all);
+}
 
 const gq_handler *gq_handler_find(const char *name)
 {
-  for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
-    if (strcmp(handlers[i].name, name) == 0) return &handlers[i];
+  be_ready();
+  for (size_t i = 0; i < handler_count; i++)
+    if (strcmp(handlers[i].declared->info.name, name) == 0) return &handlers[i];
   return NULL;
 }
 
@@ -51,5 +87,6 @@ const char *gq_handler_names(void)
 
 const gq_handler_info *gq_handler_describe(size_t index)
 {
-  return index < sizeof listed / sizeof *listed ? &listed[index] : NULL;
+  be_ready();
+  return index < listed_count ? &handlers[index].declared->info : NULL;
 }

@@ -5,17 +5,16 @@
 #include <gpuqueue/gpuqueue.h>
 #include <gpuqueue/handler.h>
 
-typedef int32_t gq_handler_function(const gq_msg *msg, gq_reply *reply, const gq_context *context);
+#include "manifest.h"
 
-/** A row of builtin.def or testing.def. */
+typedef int32_t gq_handler_function(const gq_msg *msg, gq_reply *reply, const gq_context *ctx);
+typedef int32_t gq_handler_init(const gq_context *ctx);
+
 typedef struct gq_handler {
-  uint32_t id;
-  const char *name;
-  uint32_t scopes, default_scope;
-  uint32_t multiplier, constant; /* bound of the result: multiplier * payload + constant bytes */
-  gq_output output;
-  uint32_t is_short;
-  gq_handler_function *function; /* compiled for the host */
+  uint32_t id;                    /* in builtin.def or testing.def */
+  const gq_declaration *declared;
+  gq_handler_function *function;  /* compiled for the host */
+  gq_handler_init *init;          /* NULL: nothing to prepare */
 } gq_handler;
 
 /** \return the handler called \p name, or NULL. */

@@ -44,9 +44,11 @@ static gq_status choose_handler(gq_consumption *c, const gq_options *o)
     return gq_fail(GQ_NO_HANDLER, "there is no handler '%s'; there are: %s", o->handler, gq_handler_names());
   if (o->args && o->args[0])
     return gq_fail(GQ_INVALID, "handler %s takes no arguments, but was given '%s'", o->handler, o->args[0]);
-  c->scope = o->scope == GQ_SCOPE_AUTO ? c->handler->default_scope : o->scope;
-  if (!(c->handler->scopes >> (c->scope - 1) & 1))
-    return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s", o->handler, scope_names[c->scope]);
+  c->is_short = c->handler->declared->is_short;
+  c->scope = o->scope == GQ_SCOPE_AUTO ? c->handler->declared->default_scope : o->scope;
+  if (!(c->handler->declared->scopes >> (c->scope - 1) & 1))
+    return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s; it runs in: %s", o->handler,
+                   scope_names[c->scope], c->handler->declared->info.scopes);
   return GQ_OK;
 }
 
@@ -60,7 +62,7 @@ static uint64_t power_of_two(uint64_t at_least)
 
 static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_options *o)
 {
-  const gq_handler *h = c->handler;
+  const gq_declaration *h = c->handler->declared;
   uint64_t need;
 
   memset(shape, 0, sizeof *shape);
@@ -73,6 +75,7 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
   shape->max_message_bytes = o->max_message_bytes;
   shape->max_result_bytes = o->max_result_bytes ? o->max_result_bytes
                                                 : h->multiplier * o->max_message_bytes + h->constant;
+  if (shape->max_result_bytes > GQ_MOST_RESULT) shape->max_result_bytes = GQ_MOST_RESULT;
   shape->ordered = o->ordered != 0;
   shape->handler_multiplier = h->multiplier;
   shape->handler_constant = h->constant;
@@ -92,7 +95,7 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
   c->limits.max_result_bytes = shape->max_result_bytes;
   c->limits.arena_bytes = shape->arena_bytes;
   c->limits.ordered = shape->ordered;
-  c->limits.handler = h->id;
+  c->limits.handler = c->handler->id;
   return GQ_OK;
 }
 
@@ -272,7 +275,7 @@ gq_backend gq_running_backend(const gq_queue *queue)
 
 gq_output gq_handler_output(const gq_queue *queue)
 {
-  return queue->core->consumption.handler->output;
+  return queue->core->consumption.handler->declared->info.output;
 }
 
 int gq_event_fd(gq_queue *queue)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # GQ_CUDA: find nvcc and decide for which GPUs the resident kernel is compiled.
-# Sets HAVE_NVCC (conditional), NVCC, NVCCFLAGS, GQ_NVCC_GENCODE, and in config.h GQ_CUDA_ARCHS and GQ_FATBIN.
+# Sets HAVE_NVCC (conditional), NVCC, NVCCFLAGS, GQ_NVCC_GENCODE, and in config.h GQ_CUDA_ARCHS and GQ_HAVE_FATBINS.
 
 # What --with-cuda-archs may name, one a line: numbers only, from sm_75 up, oldest first.
 AC_DEFUN([GQ_CUDA_KNOWN_ARCHS], [
@@ -59,8 +59,7 @@ AS_IF([test $with_cuda != no], [
 ])
 
 AS_IF([test $gq_have_cuda = yes], [
-  # Relative to the build directory, where every compiler runs, so that no object depends on where that lies.
-  AC_DEFINE([GQ_FATBIN], ["cuda/resident.fatbin"], [File with the GPU code, to be embedded])
+  AC_DEFINE([GQ_HAVE_FATBINS], [1], [Whether there is GPU code to be embedded])
   gq_toolkit=`dirname "$NVCC"`/..
   AS_IF([test -r "$gq_toolkit/include/cuda.h"], [GQ_CUDA_CPPFLAGS="-isystem $gq_toolkit/include"])
   AC_DEFINE_UNQUOTED([GQ_NVCC], ["$gq_nvcc_version $NVCC $NVCCFLAGS"], [What compiled the GPU code])

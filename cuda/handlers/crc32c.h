@@ -181,7 +181,13 @@ GQ_DEVICE uint32_t gq_crc32c_quads(const gq_msg *msg, const gq_context *ctx)
   }
 }
 
-GQ_DEVICE int32_t gq_handler_crc32c(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(crc32c, GQ_NO_ARGS,
+  GQ_SUMMARY("CRC-32C (Castagnoli) of the message")
+  GQ_SCOPES(thread, warp, block)
+  GQ_OUTPUT(hex)
+  GQ_RESULT(0, 4)
+  GQ_SHORT
+  GQ_EXAMPLE("gpuqueue run --handler crc32c --input-format files *.bin"))
 {
   uint32_t crc;
   reply->size = 4;

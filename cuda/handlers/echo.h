@@ -5,7 +5,12 @@
 
 #include <gpuqueue/handler.h>
 
-GQ_DEVICE int32_t gq_handler_echo(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(echo, GQ_NO_ARGS,
+  GQ_SUMMARY("gives the message back")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0)
+  GQ_SHORT
+  GQ_EXAMPLE("gpuqueue run --handler echo words.txt"))
 {
   reply->size = msg->size;
   if (msg->size <= reply->capacity) gq_copy(ctx, reply->data, msg->data, msg->size);

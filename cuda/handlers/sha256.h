@@ -140,7 +140,13 @@ GQ_DEVICE void gq_sha256_compress(uint32_t *state, uint32_t *w)
   for (i = 0; i < 8; i++) state[i] += s[i];
 }
 
-GQ_DEVICE int32_t gq_handler_sha256(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(sha256, GQ_NO_ARGS,
+  GQ_SUMMARY("SHA-256 of the message")
+  GQ_SCOPES(thread)
+  GQ_OUTPUT(hex)
+  GQ_RESULT(0, 32)
+  GQ_SHORT
+  GQ_EXAMPLE("gpuqueue run --handler sha256 --input-format files *.txt"))
 {
   uint32_t state[8], w[16];
   uint32_t block, blocks;

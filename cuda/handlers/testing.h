@@ -41,13 +41,20 @@ GQ_DEVICE void gq_test_spin(uint64_t ns)
   }
 }
 
-GQ_DEVICE int32_t gq_handler_test_fail(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(test_fail, GQ_NO_ARGS,
+  GQ_SUMMARY("fails with the code in byte 0 until attempt exceeds byte 1, else echoes")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0)
+  GQ_SHORT)
 {
   if (msg->size >= 2 && msg->attempt <= msg->data[1]) return msg->data[0];
   return gq_handler_echo(msg, reply, ctx);
 }
 
-GQ_DEVICE int32_t gq_handler_test_sleep(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(test_sleep, GQ_NO_ARGS,
+  GQ_SUMMARY("takes the microseconds in bytes 0 to 3, then gives the message back")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0))
 {
   if (msg->size >= 4) {
     const uint32_t us = msg->data[0] | (uint32_t)msg->data[1] << 8 | (uint32_t)msg->data[2] << 16 |
@@ -58,14 +65,20 @@ GQ_DEVICE int32_t gq_handler_test_sleep(const gq_msg *msg, gq_reply *reply, cons
   return gq_handler_echo(msg, reply, ctx);
 }
 
-GQ_DEVICE int32_t gq_handler_test_grow(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(test_grow, GQ_NO_ARGS,
+  GQ_SUMMARY("says that its result is one byte more than there is room for")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0)
+  GQ_SHORT)
 {
-  (void)msg, (void)ctx;
   reply->size = reply->capacity + 1;
   return 0;
 }
 
-GQ_DEVICE int32_t gq_handler_test_stuck(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(test_stuck, GQ_NO_ARGS,
+  GQ_SUMMARY("never returns on the CUDA backend, takes 60 s on the CPU backend")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0))
 {
 #if defined(__CUDA_ARCH__)
   for (;;) gq_test_spin(1000000);
@@ -75,7 +88,10 @@ GQ_DEVICE int32_t gq_handler_test_stuck(const gq_msg *msg, gq_reply *reply, cons
   return gq_handler_echo(msg, reply, ctx);
 }
 
-GQ_DEVICE int32_t gq_handler_test_fault(const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
+GQ_HANDLER(test_fault, GQ_NO_ARGS,
+  GQ_SUMMARY("writes to an address that is not there")
+  GQ_SCOPES(thread, warp, block)
+  GQ_RESULT(1, 0))
 {
 #if defined(__CUDA_ARCH__)
   *(volatile uint32_t *)8 = 1;
