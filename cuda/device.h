@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the host half of the CUDA backend (lib/cuda.c) and the resident kernel share: memory, not code. Addresses are
+/* What the host half of the CUDA backend and the resident kernel share: memory, not code. Addresses are
  * pointers to the device and plain 64-bit numbers to the host. */
 #ifndef GQ_DEVICE_H
 #define GQ_DEVICE_H

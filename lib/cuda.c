@@ -7,9 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend.h"
-#include "cuda/device.h"
-#include "cuda_driver.h"
+#include "cuda_backend.h"
 #include "cuda_kernels.h"
 #include "error.h"
 #include "info.h"
@@ -20,34 +18,6 @@
 #define MOST_SMS 16u
 #define WARPS 8u
 #define ATTRIBUTE_SHARED_OPTIN 97
-
-struct gq_backend_state {
-  const gq_consumption *c;
-  const gq_cuda_driver *d;
-  gq_cuda_context context;
-  gq_cuda_stream stream;
-  gq_cuda_module module;
-  gq_cuda_function kernel;
-  gq_control *control;          /* mapped host memory */
-  gq_cuda_address memory;       /* all device memory, in one piece */
-  uint64_t memory_bytes;
-  uint32_t registered;          /* lanes registered with the driver */
-  gq_dev_queue queue;           /* the kernel's parameter */
-  uint32_t blocks, threads, shared_bytes, sms;
-  pthread_mutex_t launching;    /* launches, and looking at whether the kernel is there */
-  uint64_t parks, relaunches;   /* under `launching` */
-  uint64_t launched;            /* when the kernel was last launched; under `launching` */
-  uint64_t beat, beat_seen;     /* latest heartbeat and when it was first seen; under `launching` */
-  uint32_t stopping;            /* under `launching` */
-  uint32_t failed;              /* atomic: a CUDA call has failed for good */
-};
-
-static gq_status cuda_failed(const gq_cuda_driver *d, gq_status status, gq_cuda_result error, const char *what)
-{
-  char text[256];
-
-  return gq_fail(status, "%s: %s", what, gq_cuda_error_text(d, error, text, sizeof text));
-}
 
 /* Make the queue's context current on this thread, and give the thread's own back after. */
 static bool enter(gq_backend_state *s)
@@ -80,12 +50,12 @@ static gq_status open_context(gq_backend_state *s)
   gq_cuda_device device;
   gq_cuda_result error = d->cuDeviceGet(&device, s->c->device);
 
-  if (error) return cuda_failed(d, GQ_NO_DEVICE, error, "cuDeviceGet");
+  if (error) return gq_cuda_failed(d, GQ_NO_DEVICE, error, "cuDeviceGet");
   error = d->cuCtxCreate(&s->context, GQ_CUDA_CTX_SCHED_YIELD | GQ_CUDA_CTX_MAP_HOST, device);
-  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "creating a CUDA context (is another process using the GPU "
+  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "creating a CUDA context (is another process using the GPU "
                                                          "exclusively, or its memory full?)");
   error = d->cuStreamCreate(&s->stream, GQ_CUDA_STREAM_NON_BLOCKING);
-  return error ? cuda_failed(d, GQ_NO_BACKEND, error, "cuStreamCreate") : GQ_OK;
+  return error ? gq_cuda_failed(d, GQ_NO_BACKEND, error, "cuStreamCreate") : GQ_OK;
 }
 
 /* Bytes of shared memory for one staged message and its reply. */
@@ -110,10 +80,10 @@ static gq_status load_kernel(gq_backend_state *s)
                               s->c->handler->declared->info.name);
   error = d->cuModuleLoadData(&s->module, fatbin);
   if (error)
-    return cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built this "
+    return gq_cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built this "
                                                 "library may not read them)");
   error = d->cuModuleGetFunction(&s->kernel, s->module, names[scope]);
-  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, names[scope]);
+  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, names[scope]);
   d->cuDeviceGetAttribute(&most_shared, ATTRIBUTE_SHARED_OPTIN, s->c->device);
   d->cuDeviceGetAttribute(&sms, GQ_CUDA_ATTRIBUTE_MULTIPROCESSOR_COUNT, s->c->device);
   while (warps > 1 && warps * of_warp + 1024 > (uint32_t)most_shared) warps--;
@@ -121,9 +91,9 @@ static gq_status load_kernel(gq_backend_state *s)
   s->threads = warps * 32;
   s->shared_bytes = scope == GQ_SCOPE_BLOCK ? of_warp : warps * of_warp;
   error = d->cuFuncSetAttribute(s->kernel, GQ_CUDA_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)s->shared_bytes);
-  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "shared memory for the resident kernel");
+  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "shared memory for the resident kernel");
   error = d->cuOccupancyMaxActiveBlocksPerMultiprocessor(&resident, s->kernel, (int)s->threads, s->shared_bytes);
-  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel's occupancy");
+  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel's occupancy");
   if (resident < 1) return gq_fail(GQ_NO_BACKEND, "the resident kernel's %u threads with %u bytes of shared memory fit no "
                                                   "multiprocessor", s->threads, s->shared_bytes);
   s->sms = (uint32_t)sms;
@@ -163,119 +133,6 @@ static void choose_roles(gq_backend_state *s)
   q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
 
-static uint64_t carve(uint64_t *at, uint64_t bytes)
-{
-  const uint64_t here = (*at + 255) / 256 * 256;
-
-  *at = here + bytes;
-  return here;
-}
-
-/* Lay device memory out from `base`; with base 0 only its size is found. The mirrors come last. */
-static uint64_t lay_out(gq_backend_state *s, uint64_t base)
-{
-  gq_dev_queue *q = &s->queue;
-  const uint64_t entries = 1ull << q->ring_log2, cells = 1ull << q->limits.ring_log2;
-  uint64_t at = base, of_lane = 0;
-
-  q->shared = carve(&at, sizeof(gq_dev_shared));
-  q->ring_cells = carve(&at, entries * q->limits.units * sizeof(gq_unit));
-  q->ring_origins = carve(&at, entries * sizeof(gq_unit));
-  q->ring_free = carve(&at, entries * sizeof(gq_a32));
-  q->cursors = carve(&at, (uint64_t)q->lane_count * q->warps_per_lane * sizeof(gq_cursor));
-  q->busy = carve(&at, q->servers * sizeof(gq_busy));
-  q->map.ended = carve(&of_lane, sizeof(gq_a64));
-  q->map.front = carve(&of_lane, sizeof(gq_front));
-  q->map.keys = carve(&of_lane, cells * sizeof(gq_key_word));
-  q->map.stride = (of_lane + 255) / 256 * 256;
-  q->map.device = carve(&at, q->lane_count * q->map.stride);
-  q->map.mirrors = carve(&at, q->lane_count * q->limits.arena_bytes);
-  return at - base;
-}
-
-static gq_status register_lane(gq_backend_state *s, gq_lane *lane, uint64_t *base)
-{
-  const gq_cuda_driver *d = s->d;
-  const gq_lane_head *h = lane->head;
-  gq_cuda_address address;
-  gq_cuda_result error = d->cuMemHostRegister(lane->head, h->total_bytes,
-                                              GQ_CUDA_MEMHOSTREGISTER_PORTABLE | GQ_CUDA_MEMHOSTREGISTER_DEVICEMAP);
-
-  if (error) return cuda_failed(d, GQ_NO_MEMORY, error, "registering a lane's memory with the driver");
-  s->registered++;
-  error = d->cuMemHostGetDevicePointer(&address, lane->head, 0);
-  if (error) return cuda_failed(d, GQ_NO_BACKEND, error, "cuMemHostGetDevicePointer");
-  *base = address;
-  s->queue.map.submissions = h->submissions; /* the same for every lane */
-  s->queue.map.completions = h->completions;
-  s->queue.map.endings = h->endings;
-  s->queue.map.stamps = h->start_stamps;
-  s->queue.map.parked = offsetof(gq_lane_head, parked);
-  s->queue.map.arena = h->arena;
-  return GQ_OK;
-}
-
-/* Fill device memory: zero, but for the lanes' addresses, and the cursors: warp k of a lane begins with chunk k. */
-static gq_cuda_result fill_memory(gq_backend_state *s, const uint64_t *bases)
-{
-  const gq_cuda_driver *d = s->d;
-  const gq_dev_queue *q = &s->queue;
-  const size_t cursors = (size_t)q->lane_count * q->warps_per_lane;
-  const uint64_t mirrors = q->lane_count * q->limits.arena_bytes;
-  gq_cursor *first = calloc(cursors, sizeof *first);
-  gq_cuda_result error = GQ_CUDA_OUT_OF_MEMORY;
-  gq_cuda_address constant;
-  size_t size;
-
-  if (!first) return error;
-  for (size_t i = 0; i < cursors; i++) first[i].chunk = i % q->warps_per_lane;
-  error = d->cuMemsetD8Async(s->memory, 0, s->memory_bytes - mirrors, s->stream);
-  if (!error) error = d->cuModuleGetGlobal(&constant, &size, s->module, "gq_lane_bases");
-  if (!error) error = d->cuMemcpyHtoDAsync(constant, bases, q->lane_count * sizeof *bases, s->stream);
-  if (!error) error = d->cuMemcpyHtoDAsync(q->cursors, first, cursors * sizeof *first, s->stream);
-  if (!error) error = d->cuStreamSynchronize(s->stream);
-  free(first);
-  return error;
-}
-
-static gq_status prepare_memory(gq_backend_state *s)
-{
-  const gq_cuda_driver *d = s->d;
-  uint64_t *bases = calloc(s->queue.lane_count, sizeof *bases);
-  gq_cuda_address control = 0;
-  gq_cuda_result error;
-  gq_status status = GQ_OK;
-
-  if (!bases) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", s->queue.lane_count);
-  error = d->cuMemHostAlloc((void **)&s->control, sizeof *s->control,
-                            GQ_CUDA_MEMHOSTALLOC_PORTABLE | GQ_CUDA_MEMHOSTALLOC_DEVICEMAP);
-  if (!error) {
-    memset(s->control, 0, sizeof *s->control);
-    error = d->cuMemHostGetDevicePointer(&control, s->control, 0);
-  }
-  if (error) status = cuda_failed(d, GQ_NO_MEMORY, error, "a page of mapped host memory");
-  s->queue.control = control;
-  for (uint32_t i = 0; i < s->queue.lane_count && status == GQ_OK; i++)
-    status = register_lane(s, &s->c->lanes[i], &bases[i]);
-  if (status != GQ_OK) goto free_bases;
-  s->memory_bytes = lay_out(s, 0) + 256;
-  error = d->cuMemAlloc(&s->memory, s->memory_bytes);
-  if (error) {
-    char what[128];
-
-    snprintf(what, sizeof what, "%llu bytes of device memory (options arena_bytes, lanes, capacity)",
-             (unsigned long long)s->memory_bytes);
-    status = cuda_failed(d, GQ_NO_MEMORY, error, what);
-    goto free_bases;
-  }
-  lay_out(s, s->memory);
-  error = fill_memory(s, bases);
-  if (error) status = cuda_failed(d, GQ_NO_BACKEND, error, "preparing device memory");
-free_bases:
-  free(bases);
-  return status;
-}
-
 /* ------------------------------------------------------------------------------------------------ the kernel */
 
 static void set_parked(const gq_consumption *c, uint32_t parked)
@@ -297,7 +154,7 @@ static gq_status launch(gq_backend_state *s)
                                           parameters);
   if (error == GQ_CUDA_SUCCESS) return GQ_OK;
   __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
-  return cuda_failed(s->d, GQ_DEVICE_LOST, error,
+  return gq_cuda_failed(s->d, GQ_DEVICE_LOST, error,
                      error == GQ_CUDA_COOPERATIVE_LAUNCH_TOO_LARGE
                        ? "launching the resident kernel: its blocks do not all fit the GPU at once (option sms)"
                        : "launching the resident kernel");
@@ -311,7 +168,7 @@ static gq_status await_hello(gq_backend_state *s)
     const gq_cuda_result error = s->d->cuStreamQuery(s->stream);
 
     if (error != GQ_CUDA_SUCCESS && error != GQ_CUDA_NOT_READY)
-      return cuda_failed(s->d, GQ_NO_BACKEND, error, "the resident kernel did not start");
+      return gq_cuda_failed(s->d, GQ_NO_BACKEND, error, "the resident kernel did not start");
     if (gq_now() - begin > HELLO_NS)
       return gq_fail(GQ_NO_BACKEND, "the resident kernel has not said hello for %llu s: is the GPU busy with other "
                                     "kernels, or are fewer than %u multiprocessors free (option sms)?",
@@ -337,7 +194,7 @@ static bool is_parked(const gq_consumption *c)
 static gq_status gone(gq_backend_state *s, gq_cuda_result error)
 {
   __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
-  return cuda_failed(s->d, GQ_DEVICE_LOST, error, "the resident kernel ended with an error; this process cannot use "
+  return gq_cuda_failed(s->d, GQ_DEVICE_LOST, error, "the resident kernel ended with an error; this process cannot use "
                                                   "the GPU again");
 }
 
@@ -480,7 +337,7 @@ static gq_status cuda_start(gq_backend_state **out, const gq_consumption *c, cha
   if (status == GQ_OK) status = load_kernel(s);
   if (status == GQ_OK) {
     choose_roles(s);
-    status = prepare_memory(s);
+    status = gq_cuda_prepare_memory(s);
   }
   if (status == GQ_OK) status = launch(s);
   if (status == GQ_OK) {

@@ -167,6 +167,7 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
 #define FETCH 2u
 #define RING_LOG2 gq_model_ring_log2
 static uint32_t gq_model_ring_log2;
+#include "../../lib/cpu_work.c"
 #include "../../lib/cpu.c"
 #undef memcpy
 
