@@ -96,7 +96,7 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
     if (sampled) gq_stamp(l, q.limits, position, 0, gq_clock_ns());
     for (;;) {
       code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
-      if (code == 0 || msg.attempt >= q.limits.attempts) break;
+      if (code != GQ_RETRY || msg.attempt >= q.limits.attempts) break;
       msg.attempt++;
       reply.size = 0;
     }

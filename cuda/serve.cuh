@@ -255,7 +255,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
     gq_fill_message(&msg, &reply, gq_dev_lane(q, lane), job, lane, stage.payload(t), stage.reply(t));
     for (;;) {
       code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
-      if (code == 0 || msg.attempt >= q.limits.attempts) break;
+      if (code != GQ_RETRY || msg.attempt >= q.limits.attempts) break;
       msg.attempt++;
       reply.size = 0;
     }
@@ -373,7 +373,7 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
   for (;;) {
     code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
     gq_group_sync<scope>();
-    if (code == 0 || msg.attempt >= q.limits.attempts) break;
+    if (code != GQ_RETRY || msg.attempt >= q.limits.attempts) break;
     msg.attempt++;
     reply.size = 0;
   }

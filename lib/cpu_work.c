@@ -121,7 +121,7 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   }
   for (;;) {
     o.code = c->handler->function(&msg, &reply, &context);
-    if (o.code == 0 || msg.attempt >= c->limits.attempts) break;
+    if (o.code != GQ_RETRY || msg.attempt >= c->limits.attempts) break;
     msg.attempt++;
     reply.size = 0;
   }

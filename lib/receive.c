@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results: by id, or as completions. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,11 +30,14 @@ static gq_lane *lane_of(gq_core *core, uint64_t id)
 /* What a finished message means to the one who takes its result. */
 static gq_status verdict(const gq_finished *f, uint64_t id)
 {
+  char code[16] = "GQ_RETRY";
+
   switch (f->status) {
   case GQ_OK: return GQ_OK;
   case GQ_FAILED:
     gq_set_failure(f->code, f->attempts);
-    return gq_fail(GQ_FAILED, "message %#llx: the handler returned %d, %u attempt%s", (unsigned long long)id, f->code,
+    if (f->code != GQ_RETRY) snprintf(code, sizeof code, "%d", f->code);
+    return gq_fail(GQ_FAILED, "message %#llx: the handler returned %s (%u attempt%s)", (unsigned long long)id, code,
                    f->attempts, f->attempts == 1 ? "" : "s");
   case GQ_RESULT_TOO_LARGE:
     return gq_fail(GQ_RESULT_TOO_LARGE, "message %#llx: its result of %u bytes is larger than its room",

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <gpuqueue/handler.h>
+
 enum { COMPLETION_BATCH = 256 };
 
 /** How long results wait in the buffer for more of them: not noticed by people, and enough to write in bulk. */
@@ -52,10 +54,12 @@ static bool fetch_payload(struct writer *writer, const gq_completion *completion
 static const char *failure_reason(const gq_completion *completion, char *text, size_t size)
 {
   const uint32_t attempts = completion->attempts;
+  char code[16] = "GQ_RETRY";
 
+  if (completion->code != GQ_RETRY) snprintf(code, sizeof code, "%" PRId32, completion->code);
   if (completion->status == GQ_FAILED)
-    snprintf(text, size, "GQ_FAILED: the handler returned %" PRId32 " (%" PRIu32 " attempt%s)", completion->code,
-             attempts, attempts == 1 ? "" : "s");
+    snprintf(text, size, "GQ_FAILED: the handler returned %s (%" PRIu32 " attempt%s)", code, attempts,
+             attempts == 1 ? "" : "s");
   else
     snprintf(text, size, "%s: %s%s", gq_status_name(completion->status), gq_status_text(completion->status),
              completion->status == GQ_RESULT_TOO_LARGE ? " (see --max-result-bytes)" : "");

@@ -57,7 +57,8 @@ uint64_t suite_enqueue(gq_queue *queue, const void *data, size_t size);
 uint64_t suite_enqueue_pattern(gq_queue *queue, size_t size, uint64_t seed);
 /** Enqueue a message for `test_sleep` that runs for \p us microseconds. */
 uint64_t suite_enqueue_sleep(gq_queue *queue, uint32_t us, uint64_t key, uint64_t tag);
-/** Enqueue a message for `test_fail` that returns \p code in its first \p failures attempts. */
+/** Enqueue a message for `test_fail` that returns \p code in its first \p failures attempts; SUITE_RETRY: GQ_RETRY. */
+#define SUITE_RETRY 255
 uint64_t suite_enqueue_fail(gq_queue *queue, uint8_t code, uint8_t failures, uint64_t key, uint64_t tag);
 /** Wait for the result of \p id and compare it with what suite_enqueue_pattern() sent. */
 void suite_take_pattern(gq_queue *queue, uint64_t id, size_t size, uint64_t seed);

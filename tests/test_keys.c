@@ -60,7 +60,7 @@ START_TEST(retries_keep_the_order)
   for (size_t round = 0; round < support_scaled(100) + 2; round++) {
     for (size_t i = 0; i < 60; i++) {
       const size_t key = 1 + support_below(&random, 4);
-      suite_enqueue_fail(queue, 3, (uint8_t)support_below(&random, 5), key, TAG(key, sent[key]++));
+      suite_enqueue_fail(queue, SUITE_RETRY, (uint8_t)support_below(&random, 5), key, TAG(key, sent[key]++));
     }
     poll_in_order(queue, 60, number);
   }
@@ -75,7 +75,7 @@ START_TEST(a_failed_message_lets_the_next_of_its_key_go)
   options.attempts = 2;
   gq_queue *queue = suite_open(&options);
   uint64_t ids[30];
-  for (size_t i = 0; i < 30; i++) ids[i] = suite_enqueue_fail(queue, 3, i % 3 ? 0 : 9, 1, i);
+  for (size_t i = 0; i < 30; i++) ids[i] = suite_enqueue_fail(queue, i % 2 ? SUITE_RETRY : 3, i % 3 ? 0 : 9, 1, i);
   for (size_t i = 0; i < 30; i++) assert_status(suite_take(queue, ids[i]), i % 3 ? GQ_OK : GQ_FAILED);
   suite_close(queue);
 }

@@ -256,7 +256,7 @@ START_TEST(a_dead_letter_keeps_its_payload)
   gq_options options = suite_options("test_fail");
   options.attempts = 2;
   gq_queue *queue = suite_open(&options);
-  const uint64_t id = suite_enqueue_fail(queue, 200, 9, 0, 5);
+  const uint64_t id = suite_enqueue_fail(queue, SUITE_RETRY, 9, 0, 5);
   gq_completion completion;
   size_t count, size = 16;
   unsigned char data[16];
@@ -264,11 +264,11 @@ START_TEST(a_dead_letter_keeps_its_payload)
   ck_assert_uint_eq(completion.id, id);
   ck_assert_uint_eq(completion.tag, 5);
   ck_assert_int_eq(completion.status, GQ_FAILED);
-  ck_assert_int_eq(completion.code, 200);
+  ck_assert_int_eq(completion.code, -1);
   ck_assert_uint_eq(completion.attempts, 2);
   assert_status(gq_completion_payload(queue, &completion, data, &size), GQ_OK);
   ck_assert_uint_eq(size, 2);
-  ck_assert_uint_eq(data[0], 200);
+  ck_assert_uint_eq(data[0], SUITE_RETRY);
   gq_release(queue, &completion, 1);
   suite_close(queue);
 }

@@ -97,7 +97,7 @@ START_TEST(failures_and_retries_are_counted)
   gq_options options = suite_options("test_fail");
   options.attempts = 3;
   gq_queue *queue = suite_open(&options);
-  for (uint8_t failures = 0; failures < 5; failures++) suite_enqueue_fail(queue, 1, failures, 0, 0);
+  for (uint8_t failures = 0; failures < 5; failures++) suite_enqueue_fail(queue, SUITE_RETRY, failures, 0, 0);
   assert_status(gq_drain(queue, SUPPORT_LONG), GQ_OK);
   const gq_statistics s = suite_stats(queue);
   ck_assert_uint_eq(s.enqueued, 5);

@@ -11,6 +11,7 @@
 #define FATE_ENDED 2
 #define FATE_CANCELLING 4
 
+#define RETRY 255   /* as test_fail understands it */
 #define NUMBER_BITS 48
 
 int traffic_init(traffic *t, const traffic_kind *kind, uint64_t seed, unsigned producers)
@@ -56,7 +57,7 @@ traffic_message traffic_describe(const traffic *t, unsigned producer, uint64_t n
   m.size = choose_size(t->kind, &random);
   if (t->kind->keys) m.key = 1 + (uint64_t)producer * t->kind->keys + support_below(&random, t->kind->keys);
   if (t->kind->attempts) {
-    m.code = (uint8_t)(1 + support_below(&random, 255));
+    m.code = support_below(&random, 2) ? RETRY : (uint8_t)(1 + support_below(&random, RETRY - 1));
     m.failures = (uint8_t)(support_below(&random, 2) ? 0 : support_below(&random, t->kind->attempts + 2));
   }
   m.seed = support_next(&random);
@@ -119,7 +120,8 @@ static const char *complain(const traffic_message *m, const char *what)
 const char *traffic_ended(traffic *t, const traffic_message *m, gq_status status, const void *data, size_t size,
                           int32_t code, uint32_t attempts)
 {
-  const bool gives_up = m->code && m->size >= 2 && m->failures >= t->kind->attempts;
+  const bool asks = m->code == RETRY, reads = m->code && m->size >= 2;
+  const bool gives_up = reads && m->failures >= (asks ? t->kind->attempts : 1);
   if (m->producer >= t->producers) return complain(m, "its tag is of no message");
   const uint8_t before = atomic_fetch_or(&t->fate[m->producer][m->number], FATE_ENDED);
   if (before & FATE_ENDED) return complain(m, "it ended twice");
@@ -127,7 +129,7 @@ const char *traffic_ended(traffic *t, const traffic_message *m, gq_status status
     if (gives_up) return complain(m, "its handler failed, but it ended well");
     if (size != m->size) return complain(m, "its result has another size");
     if (!is_payload(m, data, size)) return complain(m, "its result has wrong bytes");
-    if (attempts && attempts != (m->code && m->size >= 2 ? m->failures + 1u : 1u))
+    if (attempts && attempts != (reads && asks ? m->failures + 1u : 1u))
       return complain(m, "wrong number of attempts");
     atomic_fetch_add(&t->completed, 1);
   } else if (status == GQ_CANCELLED) {
@@ -135,8 +137,9 @@ const char *traffic_ended(traffic *t, const traffic_message *m, gq_status status
     atomic_fetch_add(&t->cancelled, 1);
   } else if (status == GQ_FAILED) {
     if (!gives_up) return complain(m, "its handler failed, but should not have");
-    if (code >= 0 && code != m->code) return complain(m, "another code");
-    if (attempts && attempts != t->kind->attempts) return complain(m, "wrong number of attempts before failing");
+    if (attempts && code != (asks ? -1 : m->code)) return complain(m, "another code");
+    if (attempts && attempts != (asks ? t->kind->attempts : 1))
+      return complain(m, "wrong number of attempts before failing");
     atomic_fetch_add(&t->failed, 1);
   } else {
     return complain(m, gq_status_name((int)status));

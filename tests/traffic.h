@@ -52,7 +52,7 @@ void traffic_accepted(traffic *t, const traffic_message *m);
 void traffic_cancelling(traffic *t, const traffic_message *m);
 
 /** How \p m ended, as its receiver sees it. With GQ_OK \p data has the result.
- * \param code, attempts  with a completion; -1 and 0 where they are not known
+ * \param code, attempts  with a completion; 0 and 0 where they are not known
  * \return NULL if that is right, else what is wrong. */
 const char *traffic_ended(traffic *t, const traffic_message *m, gq_status status, const void *data, size_t size,
                           int32_t code, uint32_t attempts);

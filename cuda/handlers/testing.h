@@ -42,12 +42,12 @@ GQ_DEVICE void gq_test_spin(uint64_t ns)
 }
 
 GQ_HANDLER(test_fail, GQ_NO_ARGS,
-  GQ_SUMMARY("fails with the code in byte 0 until attempt exceeds byte 1, else echoes")
+  GQ_SUMMARY("fails with the code in byte 0, 255: asks for a retry, until attempt exceeds byte 1, else echoes")
   GQ_SCOPES(thread, warp, block)
   GQ_RESULT(1, 0)
   GQ_SHORT)
 {
-  if (msg->size >= 2 && msg->attempt <= msg->data[1]) return msg->data[0];
+  if (msg->size >= 2 && msg->attempt <= msg->data[1]) return msg->data[0] == 255 ? GQ_RETRY : msg->data[0];
   return gq_handler_echo(msg, reply, ctx);
 }
 

@@ -97,7 +97,8 @@ typedef struct gq_options {
   uint32_t sms;               /**< streaming multiprocessors the resident kernel takes; 0: up to 16 */
   uint32_t workers;           /**< threads of the CPU backend; 0: one per online CPU, up to 16 */
   uint32_t park_us;           /**< idle time after which the consumer leaves the device, in microseconds */
-  uint32_t attempts;          /**< how often a failing message is tried in all */
+  uint32_t attempts;          /**< how often a message is tried in all while its handler returns GQ_RETRY;
+                                   any other code than 0 is final */
   int64_t timeout_ms;         /**< what GQ_DEFAULT_TIMEOUT means, in milliseconds; -1: no limit */
   uint32_t ordered;           /**< 1: gq_poll() and gq_wait() give completions in enqueue order */
   uint32_t stall_ms;          /**< a handler that runs longer than this is a fault; 0: no limit */

@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Messages that a handler gives up on: told, kept, and run again. The handler test_fail returns the first byte of its
-# payload while its attempt is not more than the second byte.
+# payload, or asks for a retry if that is 255, while its attempt is not more than the second byte.
 . "$(dirname "$0")/common.sh"
 
 failures_are_told_and_kept() {
-  printf 'ok 1\n\5\1 once\nok 2\n\7\3 thrice\n' >in
-  sed 's/ok/\x00\x00/' in >clean
+  printf 'ok 1\n\377\1 once\nok 2\n\377\3 thrice\n' >in
+  LC_ALL=C sed 's/ok/\x00\x00/' in >clean
   expect_status 1 'two fail' run --handler test_fail --dead-letters letters clean
   expect_out 'two fail' '\0\0 1\n\0\0 2\n'
-  expect_err 'two fail' '^gpuqueue: message 2: GQ_FAILED: the handler returned 5 (1 attempt)$'
-  expect_err 'two fail' '^gpuqueue: message 4: GQ_FAILED: the handler returned 7 (1 attempt)$'
+  expect_err 'two fail' '^gpuqueue: message 2: GQ_FAILED: the handler returned GQ_RETRY (1 attempt)$'
+  expect_err 'two fail' '^gpuqueue: message 4: GQ_FAILED: the handler returned GQ_RETRY (1 attempt)$'
   expect_err 'two fail' '^gpuqueue: 2 messages failed (see the dead letters)$'
   [ "$(wc -l <letters)" = 2 ] || fail "not two letters: $(cat letters)"
-  pattern='^{"number":2,"id":[0-9]*,"key":0,"tag":2,"status":"GQ_FAILED","code":5,"attempts":1,'
-  pattern=$pattern'"handler":"test_fail","payload":"BQEgb25jZQ=="}$'
+  pattern='^{"number":2,"id":[0-9]*,"key":0,"tag":2,"status":"GQ_FAILED","code":-1,"attempts":1,'
+  pattern=$pattern'"handler":"test_fail","payload":"/wEgb25jZQ=="}$'
   sed -n 1p letters | grep -q "$pattern" ||
     fail "the first letter: $(sed -n 1p letters)"
   if command -v python3 >/dev/null; then
@@ -23,14 +23,20 @@ for line in open(sys.argv[1]): json.loads(line)' letters || fail "the letters ar
   fi
 
   expect_status 1 'more attempts' run --handler test_fail --attempts 2 clean
-  expect_err 'more attempts' 'message 4: GQ_FAILED: the handler returned 7 (2 attempts)'
+  expect_err 'more attempts' 'message 4: GQ_FAILED: the handler returned GQ_RETRY (2 attempts)'
 
   expect_status 1 'run again' run --handler test_fail --attempts 2 --input-format dead-letters \
     --dead-letters rest letters
-  expect_out 'run again' '\5\1 once\n'
-  expect_err 'run again' 'message 2: GQ_FAILED: the handler returned 7 (2 attempts)'
+  expect_out 'run again' '\377\1 once\n'
+  expect_err 'run again' 'message 2: GQ_FAILED: the handler returned GQ_RETRY (2 attempts)'
   expect_status 0 'run the rest' run --handler test_fail --attempts 4 --input-format dead-letters rest
-  expect_out 'run the rest' '\7\3 thrice\n'
+  expect_out 'run the rest' '\377\3 thrice\n'
+}
+
+a_code_is_final() {
+  printf '\5\1 once\n' >in
+  expect_status 1 'a code' run --handler test_fail --attempts 3 in
+  expect_err 'a code' '^gpuqueue: message 1: GQ_FAILED: the handler returned 5 (1 attempt)$'
 }
 
 any_payload_survives() {
@@ -65,13 +71,13 @@ a_file_that_cannot_take_them_ends_the_run() {
 file_names_are_kept() {
   local odd
   odd=$(printf 'odd "\\\nname')
-  printf '\1\1 odd' >"$odd"
-  printf '\1\1 bytes' >"$(printf '\377')"
+  printf '\377\1 odd' >"$odd"
+  printf '\377\1 bytes' >"$(printf '\377')"
   expect_status 1 files run --handler test_fail --input-format files --dead-letters letters \
     "$odd" "$(printf '\377')" missing
   expect_err files '^gpuqueue: odd "\\012name: GQ_FAILED\|^gpuqueue: odd "\\\\012name: GQ_FAILED'
   expect_status 1 'files again' run --handler test_fail --attempts 2 --input-format dead-letters --with-input letters
-  printf '\\\1\1 odd  odd "\\\\\\nname\n\1\1 bytes  \377\n' >wanted
+  printf '\\\377\1 odd  odd "\\\\\\nname\n\377\1 bytes  \377\n' >wanted
   cmp wanted out || fail "names in dead letters: $(od -c out)"
   expect_err 'letter without payload' 'missing: dead letter [0-9]*: the letter has no payload'
 }
@@ -117,5 +123,5 @@ results_too_large() {
   grep -q '"status":"GQ_RESULT_TOO_LARGE".*"payload":"YWJjZGVm"' letters || fail "letter: $(cat letters)"
 }
 
-for_each_backend failures_are_told_and_kept any_payload_survives letters_are_appended \
+for_each_backend failures_are_told_and_kept a_code_is_final any_payload_survives letters_are_appended \
   a_file_that_cannot_take_them_ends_the_run file_names_are_kept keys_and_tags_go_along bad_letters results_too_large

@@ -178,10 +178,13 @@ def test_failed_has_code_and_attempts(open_queue):
     queue = open_queue("test_fail", attempts=3)
     with pytest.raises(gpuqueue.Failed) as caught:
         queue.result(queue.enqueue(b"\x2a\xff"), timeout=60)
-    assert (caught.value.code, caught.value.attempts) == (42, 3)
+    assert (caught.value.code, caught.value.attempts) == (42, 1)
+    with pytest.raises(gpuqueue.Failed) as caught:
+        queue.result(queue.enqueue(b"\xff\xff"), timeout=60)  # asks for a retry each time
+    assert (caught.value.code, caught.value.attempts) == (-1, 3)
     queue.enqueue(b"\x2a\xff", tag=5)
     [completion] = queue.wait(timeout=60)
-    assert (completion.status, completion.tag, completion.code, completion.attempts) == (Status.FAILED, 5, 42, 3)
+    assert (completion.status, completion.tag, completion.code, completion.attempts) == (Status.FAILED, 5, 42, 1)
     assert completion.data is None
 
 

@@ -135,9 +135,9 @@ def test_a_message_not_begun_can_be_cancelled(open_queue):
 
 def test_stats_count_the_traffic(open_queue):
     queue = open_queue("test_fail", capacity=64, attempts=2)
-    good = queue.enqueue(b"\x07\x01abc")  # fails once
-    bad = queue.enqueue(b"\x07\xff")
-    assert queue.result(good, timeout=60) == b"\x07\x01abc"
+    good = queue.enqueue(b"\xff\x01abc")  # asks for one retry
+    bad = queue.enqueue(b"\xff\xff")
+    assert queue.result(good, timeout=60) == b"\xff\x01abc"
     with pytest.raises(gpuqueue.Failed):
         queue.result(bad, timeout=60)
     stats = queue.stats()
