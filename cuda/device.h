@@ -79,6 +79,7 @@ typedef struct gq_control {
   gq_a64 stalled_id, stalled_ns;
   gq_a64 clock;                /* device: its clock when it said hello */
   gq_a64 heartbeat;            /* device: its clock, about once a ms */
+  gq_a32 init_code;            /* device: what the handler's init gave */
   GQ_LINE128 gq_dev_counters counters; /* device */
 } gq_control;
 
@@ -109,6 +110,12 @@ typedef struct gq_dev_queue {
   uint32_t epoch;
   uint32_t stage_in, stage_out;  /* bytes of shared memory a staged message and its reply take */
   uint32_t servers;              /* entries of busy */
+  GQ_AT(uint8_t) args;           /* the handler's arguments, state, and memory for each message under way */
+  GQ_AT(uint8_t) state;
+  GQ_AT(uint8_t) scratch;
+  uint64_t state_bytes, scratch_stride;
+  uint32_t scratch_bytes, shared_bytes;
+  uint32_t shared_at;            /* where in a block's shared memory the handler's begins: warp and block scope */
 } gq_dev_queue;
 
 /** Bytes of shared memory for one staged message: head and lane; payload; extension and position. */

@@ -87,7 +87,7 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
   uint32_t head0 = 0, head1 = 0, head2 = 0;
 
   if (t == 0) {
-    const gq_context context = {0, 1, 1};
+    const gq_context context = gq_make_context<1>(q, 0, 1);
     const uint32_t room = inline_room < q.limits.max_result_bytes ? inline_room : (uint32_t)q.limits.max_result_bytes;
     gq_msg msg = {stage.payload(0), size, 1, gq_message_id(lane, position), 0, tag};
     gq_reply reply = {stage.reply(0), room, 0};

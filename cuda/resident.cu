@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The resident kernel: launched once, it drains the queue's lanes until it is told to stop or has been idle for long
  * enough to park. Blocks 0 to ingress_blocks - 1 fetch messages from the lanes, the others run them; one warp is in
- * charge. One entry for each scope; the handler is chosen by number. */
+ * charge. One entry for each scope, and one for the handler's init. */
 #include "cuda/control.cuh"
 
 __constant__ uint64_t gq_lane_bases[GQ_MAX_LANES];
-
-extern __shared__ __align__(16) uint8_t gq_shared_memory[];
 
 template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_queue &q)
 {
@@ -45,4 +43,15 @@ extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_warp(const __gr
 extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_block(const __grid_constant__ gq_dev_queue q)
 {
   gq_resident<3>(q);
+}
+
+/* Before the first launch of the others: the handler's init, by one block. */
+extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_init(const __grid_constant__ gq_dev_queue q)
+{
+  gq_context context = gq_make_context<3>(q, threadIdx.x, blockDim.x);
+
+  context.shared = gq_shared_memory; /* nothing is staged */
+  const int32_t code = gq_run_init(q.limits.handler, &context);
+
+  if (threadIdx.x == 0) gq_st32(&q.control->init_code, (uint32_t)code, GQ_RELAXED, GQ_SYS);
 }

@@ -14,6 +14,30 @@ __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
   return v;
 }
 
+/* What the handler runs in: of a message in this scope on this thread. */
+template <int scope>
+__device__ __forceinline__ gq_context gq_make_context(const gq_dev_queue &q, uint32_t rank, uint32_t ranks)
+{
+  const uint32_t warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  const uint32_t place = scope == 1 ? blockIdx.x * blockDim.x + threadIdx.x
+                       : scope == 2 ? blockIdx.x * warps + warp : blockIdx.x;
+  gq_context c;
+
+  c.rank = rank;
+  c.ranks = ranks;
+  c.scope = scope;
+  c.reserved = 0;
+  c.args = q.args;
+  c.state = q.state;
+  c.state_bytes = q.state_bytes;
+  c.scratch = q.scratch + place * q.scratch_stride;
+  c.scratch_bytes = q.scratch_bytes;
+  c.shared = scope == 1 ? c.scratch + q.scratch_bytes
+                        : gq_shared_memory + q.shared_at + (scope == 2 ? warp * q.shared_bytes : 0);
+  c.shared_bytes = q.shared_bytes;
+  return c;
+}
+
 /* How a message came out. */
 struct gq_outcome {
   uint32_t status, size, attempts, in_slot;
@@ -238,7 +262,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
                                                const gq_job &job, uint32_t lane, gq_outcome *o)
 {
   const uint32_t t = gq_lane_id();
-  const gq_context context = {0, 1, 1};
+  const gq_context context = gq_make_context<1>(q, 0, 1);
   const uint32_t inline_room = gq_inline_bytes(q.limits.units, 16, 0);
   const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled &&
                     !gq_cancelled_since(q, gq_dev_lane(q, lane), job);
@@ -355,7 +379,7 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
                                              uint32_t lane, uint32_t rank, uint32_t ranks, gq_outcome *o)
 {
   const gq_dev_lane l(q, lane);
-  const gq_context context = {rank, ranks, scope};
+  const gq_context context = gq_make_context<scope>(q, rank, ranks);
   gq_msg msg;
   gq_reply reply;
   int32_t code;

@@ -46,6 +46,8 @@ __device__ __forceinline__ uint64_t gq_clock_ns()
   return t;
 }
 
+extern __shared__ __align__(16) uint8_t gq_shared_memory[];
+
 struct gq_stage {
   uint8_t *in, *out;           /* shared memory: staged messages, their replies */
   uint32_t in_bytes, out_bytes;

@@ -5,6 +5,7 @@
 #define GQ_BACKEND_H
 #include "handlers.h"
 #include "lane.h"
+#include "supplies.h"
 
 /** Everything a backend needs to consume a queue's lanes. Owned by the queue, constant while the backend runs. */
 typedef struct gq_consumption {
@@ -12,6 +13,7 @@ typedef struct gq_consumption {
   uint32_t lane_count;
   gq_limits limits;
   const gq_handler *handler;
+  gq_supplies supplies;      /* of the handler; the CPU backend uses them where they are */
   uint32_t scope;            /* a gq_scope, never auto */
   uint32_t is_short;         /* the handler takes little time for a message that fits a cell */
   uint32_t sms, workers, park_us, stall_ms;
@@ -23,7 +25,7 @@ typedef struct gq_consumed {
   uint64_t taken, finished;            /* messages begun, ended */
   uint64_t completed, failed, cancelled, retried;
   uint64_t parks, relaunches;
-  uint64_t device_bytes;
+  uint64_t host_bytes, device_bytes;   /* besides the lanes */
 } gq_consumed;
 
 typedef struct gq_backend_state gq_backend_state;
@@ -31,7 +33,9 @@ typedef struct gq_backend_state gq_backend_state;
 typedef struct gq_backend_ops {
   /** Check that it can run, before any lane exists. \return GQ_OK, or why not with the text set. */
   gq_status (*check)(const gq_consumption *c);
-  /** Start consuming. \param text  out: what runs, for gq_describe() */
+  /** Run the handler's init and start consuming. \param text  out: what runs, for gq_describe()
+   * \return GQ_OK, or why not with the text set. GQ_FAILED: its init gave a code. GQ_DEVICE_LOST, GQ_TIMEOUT (its init
+   * did not return): somebody may still use the lanes and supplies, and they must be left behind. */
   gq_status (*start)(gq_backend_state **state, const gq_consumption *c, char *text, size_t text_size);
   /** A lane whose parked word is set has got a message. Any thread. */
   gq_status (*kick)(gq_backend_state *state);

@@ -51,6 +51,7 @@ static void cpu_count(gq_backend_state *state, gq_consumed *counters)
     counters->cancelled += __atomic_load_n(&from->cancelled, __ATOMIC_RELAXED);
     counters->retried += __atomic_load_n(&from->retried, __ATOMIC_RELAXED);
   }
+  counters->host_bytes = gq_supplies_host_bytes(&state->c->supplies) + state->scratch_bytes;
   counters->parks = gq_ld64(&state->parks, GQ_RELAXED, GQ_SYS);
   counters->relaunches = gq_ld64(&state->relaunches, GQ_RELAXED, GQ_SYS);
 }
@@ -60,6 +61,7 @@ static void free_state(gq_backend_state *state)
   for (uint32_t l = 0; state->sources && l < state->c->lane_count; l++) free(state->sources[l].keys);
   free(state->sources);
   free(state->workers);
+  free(state->scratch);
   free(state->ring);
   free(state->ring_cells);
   free(state->ring_origins);
@@ -67,17 +69,24 @@ static void free_state(gq_backend_state *state)
   free(state);
 }
 
+/* The time of day that pthread_timedjoin_np() wants. */
+static void deadline_in(struct timespec *until, uint64_t ns)
+{
+  uint64_t at;
+
+  clock_gettime(CLOCK_REALTIME, until);
+  at = (uint64_t)until->tv_sec * 1000000000u + (uint64_t)until->tv_nsec + ns;
+  until->tv_sec = (time_t)(at / 1000000000u);
+  until->tv_nsec = (long)(at % 1000000000u);
+}
+
 static gq_status cpu_stop(gq_backend_state *state)
 {
   struct timespec until;
-  uint64_t at;
 
   gq_st32(&state->stop, 1, GQ_RELEASE, GQ_SYS);
   gq_wake(&state->bell, 0x7fffffff);
-  clock_gettime(CLOCK_REALTIME, &until);
-  at = (uint64_t)until.tv_sec * 1000000000u + (uint64_t)until.tv_nsec + STOP_NS;
-  until.tv_sec = (time_t)(at / 1000000000u);
-  until.tv_nsec = (long)(at % 1000000000u);
+  deadline_in(&until, STOP_NS);
   while (state->started > 0) {
     if (pthread_timedjoin_np(state->workers[state->started - 1].thread, NULL, &until) != 0)
       return gq_fail(GQ_DEVICE_LOST, "a handler is still running; its thread and the queue's memory are left behind");
@@ -122,6 +131,61 @@ static gq_status allocate(gq_backend_state *state, const gq_consumption *c)
   return GQ_OK;
 }
 
+/* What the messages of each worker run in. */
+static gq_status prepare_contexts(gq_backend_state *state)
+{
+  const gq_supplies *s = &state->c->supplies;
+  const uint64_t each = ((uint64_t)s->scratch_bytes + s->shared_bytes + 127) / 128 * 128;
+
+  state->scratch_bytes = each * state->worker_count;
+  state->scratch = each ? aligned_alloc(128, state->scratch_bytes) : NULL;
+  if (each && !state->scratch)
+    return gq_fail(GQ_NO_MEMORY, "no memory for %u workers with %llu bytes of scratch memory each", state->worker_count,
+                   (unsigned long long)each);
+  gq_args_rebase(state->c->handler->declared, s->args.bytes, (uint64_t)(uintptr_t)s->args.bytes);
+  for (uint32_t i = 0; i < state->worker_count; i++) {
+    gq_context *context = &state->workers[i].context;
+
+    context->ranks = 1;
+    context->scope = state->c->scope;
+    context->args = s->args.bytes;
+    context->state = s->state;
+    context->state_bytes = s->state_bytes;
+    context->scratch_bytes = s->scratch_bytes;
+    context->shared_bytes = s->shared_bytes;
+    if (s->scratch_bytes) context->scratch = state->scratch + i * each;
+    if (s->shared_bytes) context->shared = state->scratch + i * each + s->scratch_bytes;
+  }
+  return GQ_OK;
+}
+
+static void *run_init(void *argument)
+{
+  gq_backend_state *state = argument;
+
+  state->init_code = state->c->handler->init(&state->workers[0].context);
+  return NULL;
+}
+
+/* Run the handler's init, for up to stall_ms: in a thread of its own, which can be left behind. */
+static gq_status init_handler(gq_backend_state *state)
+{
+  const uint64_t limit = (uint64_t)state->c->stall_ms * 1000000u;
+  const gq_declaration *declared = state->c->handler->declared;
+  struct timespec until = {0, 0};
+  char reason[128];
+  pthread_t thread;
+  int error;
+
+  if (!state->c->handler->init) return GQ_OK;
+  error = gq_start_thread(&thread, run_init, state);
+  if (error) return gq_fail(GQ_SYSTEM, "a thread for the handler's init: %s", strerror_r(error, reason, sizeof reason));
+  deadline_in(&until, limit);
+  if (!limit) pthread_join(thread, NULL);
+  else if (pthread_timedjoin_np(thread, NULL, &until) != 0) return gq_init_stalled(declared, state->c->stall_ms);
+  return state->init_code ? gq_init_refused(declared, state->init_code) : GQ_OK;
+}
+
 static gq_status cpu_start(gq_backend_state **out, const gq_consumption *c, char *text, size_t size)
 {
   gq_backend_state *state = zeroed(sizeof *state);
@@ -129,8 +193,10 @@ static gq_status cpu_start(gq_backend_state **out, const gq_consumption *c, char
 
   if (!state) return gq_fail(GQ_NO_MEMORY, "no memory for the CPU backend");
   status = allocate(state, c);
+  if (status == GQ_OK) status = prepare_contexts(state);
+  if (status == GQ_OK) status = init_handler(state);
   if (status != GQ_OK) {
-    free_state(state);
+    if (status != GQ_TIMEOUT) free_state(state); /* else the init is still using it */
     return status;
   }
   gq_st32(&state->awake, state->worker_count, GQ_RELAXED, GQ_GPU);

@@ -32,6 +32,7 @@ typedef struct worker {
   gq_a64 busy_since, busy_id; /* what it runs, 0: nothing */
   fetched batch[FETCH];
   uint8_t reply[528] __attribute__((aligned(16)));
+  gq_context context;        /* what its messages run in */
 } worker;
 
 struct gq_backend_state {
@@ -39,9 +40,12 @@ struct gq_backend_state {
   worker *workers;
   uint32_t worker_count, started;
   source *sources;
+  uint8_t *scratch;          /* scratch and fast memory of all workers, one after another */
+  uint64_t scratch_bytes;
   gq_ring_counts *ring;
   gq_unit *ring_cells, *ring_origins;
   gq_a32 *ring_free;
+  int32_t init_code;         /* what the handler's init gave */
   GQ_LINE gq_a32 bell;       /* sleeping workers wait here */
   gq_a32 stop;
   GQ_LINE gq_a32 awake;

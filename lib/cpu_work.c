@@ -104,7 +104,6 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
 {
   const gq_consumption *c = w->state->c;
   gq_lane *lane = &c->lanes[f->lane];
-  const gq_context context = {.ranks = 1, .scope = c->scope};
   const uint64_t id = gq_id_make(f->lane, f->position);
   gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
   gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
@@ -120,7 +119,7 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
     stamp(w, f, false, now);
   }
   for (;;) {
-    o.code = c->handler->function(&msg, &reply, &context);
+    o.code = c->handler->function(&msg, &reply, &w->context);
     if (o.code != GQ_RETRY || msg.attempt >= c->limits.attempts) break;
     msg.attempt++;
     reply.size = 0;

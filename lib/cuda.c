@@ -8,16 +8,12 @@
 #include <time.h>
 
 #include "cuda_backend.h"
-#include "cuda_kernels.h"
 #include "error.h"
 #include "info.h"
 
 #define HELLO_NS 10000000000ull  /* how long a launched kernel may take to say hello */
 #define STOP_NS 2000000000ull
 #define ANSWER_NS 50000000ull    /* how long the kernel may take to answer for counters */
-#define MOST_SMS 16u
-#define WARPS 8u
-#define ATTRIBUTE_SHARED_OPTIN 97
 
 /* Make the queue's context current on this thread, and give the thread's own back after. */
 static bool enter(gq_backend_state *s)
@@ -40,97 +36,6 @@ static gq_status cuda_check(const gq_consumption *c)
 
   info.size = sizeof info;
   return status == GQ_OK ? gq_cuda_check_device(driver, c->device, &info) : status;
-}
-
-/* ------------------------------------------------------------------------------------------- preparation */
-
-static gq_status open_context(gq_backend_state *s)
-{
-  const gq_cuda_driver *d = s->d;
-  gq_cuda_device device;
-  gq_cuda_result error = d->cuDeviceGet(&device, s->c->device);
-
-  if (error) return gq_cuda_failed(d, GQ_NO_DEVICE, error, "cuDeviceGet");
-  error = d->cuCtxCreate(&s->context, GQ_CUDA_CTX_SCHED_YIELD | GQ_CUDA_CTX_MAP_HOST, device);
-  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "creating a CUDA context (is another process using the GPU "
-                                                         "exclusively, or its memory full?)");
-  error = d->cuStreamCreate(&s->stream, GQ_CUDA_STREAM_NON_BLOCKING);
-  return error ? gq_cuda_failed(d, GQ_NO_BACKEND, error, "cuStreamCreate") : GQ_OK;
-}
-
-/* Bytes of shared memory for one staged message and its reply. */
-static void choose_stage(gq_dev_queue *q)
-{
-  q->stage_in = 16 + gq_stage_payload_bytes(q->limits.units) + 32;
-  q->stage_out = gq_stage_payload_bytes(q->limits.units);
-}
-
-static gq_status load_kernel(gq_backend_state *s)
-{
-  static const char *const names[] = {"", "gq_resident_thread", "gq_resident_warp", "gq_resident_block"};
-  const gq_cuda_driver *d = s->d;
-  const uint32_t scope = s->c->scope, slots = scope == GQ_SCOPE_THREAD ? 32 : 1;
-  const uint32_t of_warp = slots * (s->queue.stage_in + s->queue.stage_out);
-  int most_shared = 0, resident = 0, sms = 0;
-  uint32_t warps = WARPS;
-  const unsigned char *fatbin = gq_cuda_fatbin(s->c->handler->id);
-  gq_cuda_result error;
-
-  if (!fatbin) return gq_fail(GQ_NO_BACKEND, "this library has no kernel for handler %s: it was built without nvcc",
-                              s->c->handler->declared->info.name);
-  error = d->cuModuleLoadData(&s->module, fatbin);
-  if (error)
-    return gq_cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built this "
-                                                "library may not read them)");
-  error = d->cuModuleGetFunction(&s->kernel, s->module, names[scope]);
-  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, names[scope]);
-  d->cuDeviceGetAttribute(&most_shared, ATTRIBUTE_SHARED_OPTIN, s->c->device);
-  d->cuDeviceGetAttribute(&sms, GQ_CUDA_ATTRIBUTE_MULTIPROCESSOR_COUNT, s->c->device);
-  while (warps > 1 && warps * of_warp + 1024 > (uint32_t)most_shared) warps--;
-  if (scope == GQ_SCOPE_BLOCK) warps = WARPS;
-  s->threads = warps * 32;
-  s->shared_bytes = scope == GQ_SCOPE_BLOCK ? of_warp : warps * of_warp;
-  error = d->cuFuncSetAttribute(s->kernel, GQ_CUDA_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)s->shared_bytes);
-  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "shared memory for the resident kernel");
-  error = d->cuOccupancyMaxActiveBlocksPerMultiprocessor(&resident, s->kernel, (int)s->threads, s->shared_bytes);
-  if (error) return gq_cuda_failed(d, GQ_NO_BACKEND, error, "the resident kernel's occupancy");
-  if (resident < 1) return gq_fail(GQ_NO_BACKEND, "the resident kernel's %u threads with %u bytes of shared memory fit no "
-                                                  "multiprocessor", s->threads, s->shared_bytes);
-  s->sms = (uint32_t)sms;
-  s->blocks = s->c->sms ? s->c->sms : (uint32_t)sms / 2 < MOST_SMS ? (uint32_t)sms / 2 : MOST_SMS;
-  if (s->blocks < 2) s->blocks = 2;
-  if (s->blocks > (uint32_t)(sms * resident))
-    return gq_fail(GQ_INVALID, "sms: %u is more than the %d multiprocessors of the GPU", s->blocks, sms);
-  return GQ_OK;
-}
-
-/* Decide which block does what, and how the resident ring is sized. */
-static void choose_roles(gq_backend_state *s)
-{
-  gq_dev_queue *q = &s->queue;
-  const uint32_t warps = s->threads / 32;
-  uint32_t ingress, chunks;
-
-  q->lane_count = s->c->lane_count;
-  q->ingress_blocks = s->blocks / 3 ? s->blocks / 3 : 1;
-  ingress = q->ingress_blocks * warps - 1;
-  if (ingress == 0) { /* blocks of one warp: one for control is not enough */
-    q->ingress_blocks = 2;
-    if (s->blocks < 3) s->blocks = 3;
-    ingress = 1;
-  }
-  q->units_log2 = (uint32_t)__builtin_ctz(q->limits.units);
-  q->heads = q->limits.units == 32 ? 1u : 0xffffffffu / ((1u << q->limits.units) - 1);
-  chunks = (1u << (q->limits.ring_log2 + q->units_log2)) / (GQ_WINDOWS * 32);
-  q->warps_per_lane = ingress / q->lane_count ? ingress / q->lane_count : 1;
-  if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
-  q->ring_log2 = 13; /* more than all ingress warps hold at once */
-  while ((1u << q->ring_log2) < 128 * ingress) q->ring_log2++;
-  q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
-  q->park_ns = (uint64_t)s->c->park_us * 1000;
-  q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
-  q->may_take_long = !s->c->is_short;
-  q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
 
 /* ------------------------------------------------------------------------------------------------ the kernel */
@@ -331,13 +236,13 @@ static gq_status cuda_start(gq_backend_state **out, const gq_consumption *c, cha
   s->c = c;
   s->queue.limits = c->limits;
   pthread_mutex_init(&s->launching, NULL);
-  choose_stage(&s->queue);
   status = gq_cuda_driver_load(&s->d);
-  if (status == GQ_OK) status = open_context(s);
-  if (status == GQ_OK) status = load_kernel(s);
-  if (status == GQ_OK) {
-    choose_roles(s);
-    status = gq_cuda_prepare_memory(s);
+  if (status == GQ_OK) status = gq_cuda_load(s);
+  if (status == GQ_OK) status = gq_cuda_prepare_memory(s);
+  if (status == GQ_OK) status = gq_cuda_init_handler(s);
+  if (status == GQ_TIMEOUT) { /* the kernel of its init still runs, on this memory */
+    leave(s);
+    return status;
   }
   if (status == GQ_OK) status = launch(s);
   if (status == GQ_OK) {

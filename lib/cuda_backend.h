@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the CUDA backend's host half share: cuda.c and cuda_memory.c. */
+/* What the parts of the CUDA backend's host half share: cuda.c, cuda_load.c and cuda_memory.c. */
 #ifndef GQ_CUDA_BACKEND_H
 #define GQ_CUDA_BACKEND_H
 #include "backend.h"
@@ -12,13 +12,14 @@ struct gq_backend_state {
   gq_cuda_context context;
   gq_cuda_stream stream;
   gq_cuda_module module;
-  gq_cuda_function kernel;
+  gq_cuda_function kernel, init_kernel;
   gq_control *control;          /* mapped host memory */
   gq_cuda_address memory;       /* all device memory, in one piece */
   uint64_t memory_bytes;
   uint32_t registered;          /* lanes registered with the driver */
   gq_dev_queue queue;           /* the kernel's parameter */
   uint32_t blocks, threads, shared_bytes, sms;
+  uint32_t groups;              /* messages under way at once: threads, warps or blocks */
   pthread_mutex_t launching;    /* launches, and looking at whether the kernel is there */
   uint64_t parks, relaunches;   /* under `launching` */
   uint64_t launched;            /* when the kernel was last launched; under `launching` */
@@ -30,8 +31,14 @@ struct gq_backend_state {
 /** Fail with what was being done and what the driver says of it. */
 gq_status gq_cuda_failed(const gq_cuda_driver *d, gq_status status, gq_cuda_result error, const char *what);
 
+/** Make a context, load the kernel and decide how large it is. The context stays current. */
+gq_status gq_cuda_load(gq_backend_state *s);
+
 /** Register the lanes with the driver, and allocate and fill device memory. The context is current. On failure, what
  * was done is undone when the backend's state is torn down. */
 gq_status gq_cuda_prepare_memory(gq_backend_state *s);
+
+/** Run the handler's init, for up to stall_ms. \return GQ_OK; GQ_FAILED; GQ_TIMEOUT: it is still running. */
+gq_status gq_cuda_init_handler(gq_backend_state *s);
 
 #endif

@@ -28,6 +28,7 @@ static uint64_t lay_out(gq_backend_state *s, uint64_t base)
 {
   gq_dev_queue *q = &s->queue;
   const uint64_t entries = 1ull << q->ring_log2, cells = 1ull << q->limits.ring_log2;
+  const gq_supplies *supplies = &s->c->supplies;
   uint64_t at = base, of_lane = 0;
 
   q->shared = carve(&at, sizeof(gq_dev_shared));
@@ -40,9 +41,30 @@ static uint64_t lay_out(gq_backend_state *s, uint64_t base)
   q->map.front = carve(&of_lane, sizeof(gq_front));
   q->map.keys = carve(&of_lane, cells * sizeof(gq_key_word));
   q->map.stride = (of_lane + 255) / 256 * 256;
+  q->args = carve(&at, supplies->args.size);
+  q->state = supplies->state ? carve(&at, supplies->state_bytes) : 0;
+  q->scratch = carve(&at, s->groups * q->scratch_stride);
   q->map.device = carve(&at, q->lane_count * q->map.stride);
   q->map.mirrors = carve(&at, q->lane_count * q->limits.arena_bytes);
   return at - base;
+}
+
+/* The handler's arguments, with the addresses that they have on the device, and what was given of its state. */
+static gq_cuda_result fill_supplies(gq_backend_state *s)
+{
+  const gq_supplies *supplies = &s->c->supplies;
+  uint8_t *args = malloc(supplies->args.size);
+  gq_cuda_result error = GQ_CUDA_OUT_OF_MEMORY;
+
+  if (!args) return error;
+  memcpy(args, supplies->args.bytes, supplies->args.size);
+  gq_args_rebase(s->c->handler->declared, args, s->queue.args);
+  error = s->d->cuMemcpyHtoDAsync(s->queue.args, args, supplies->args.size, s->stream);
+  if (!error && supplies->given_bytes)
+    error = s->d->cuMemcpyHtoDAsync(s->queue.state, supplies->state, supplies->given_bytes, s->stream);
+  if (!error) error = s->d->cuStreamSynchronize(s->stream);
+  free(args);
+  return error;
 }
 
 static gq_status register_lane(gq_backend_state *s, gq_lane *lane, uint64_t *base)
@@ -86,6 +108,7 @@ static gq_cuda_result fill_memory(gq_backend_state *s, const uint64_t *bases)
   if (!error) error = d->cuMemcpyHtoDAsync(constant, bases, q->lane_count * sizeof *bases, s->stream);
   if (!error) error = d->cuMemcpyHtoDAsync(q->cursors, first, cursors * sizeof *first, s->stream);
   if (!error) error = d->cuStreamSynchronize(s->stream);
+  if (!error) error = fill_supplies(s);
   free(first);
   return error;
 }
@@ -113,9 +136,10 @@ gq_status gq_cuda_prepare_memory(gq_backend_state *s)
   s->memory_bytes = lay_out(s, 0) + 256;
   error = d->cuMemAlloc(&s->memory, s->memory_bytes);
   if (error) {
-    char what[128];
+    char what[256];
 
-    snprintf(what, sizeof what, "%llu bytes of device memory (options arena_bytes, lanes, capacity)",
+    snprintf(what, sizeof what, "%llu bytes of device memory (options arena_bytes, lanes, capacity, state; the "
+             "handler's scratch memory)",
              (unsigned long long)s->memory_bytes);
     status = gq_cuda_failed(d, GQ_NO_MEMORY, error, what);
     goto free_bases;

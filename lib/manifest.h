@@ -58,8 +58,8 @@ typedef struct gq_arg_block {
 
 /** Lay out the arguments: the defaults, and what \p given says.
  * \param given  "KEY=VALUE", NULL-terminated, or NULL
- * \return GQ_OK; GQ_INVALID with the text set: an unknown key, a bad value, a key without '=' or given twice, a required
- *         one not given; GQ_NO_MEMORY. */
+ * \return GQ_OK; GQ_INVALID with the text set: an unknown key, a bad value, a key without '=' or given twice, one that
+ *         must be given and is not; GQ_NO_MEMORY. */
 gq_status gq_args_lay_out(gq_arg_block *block, const gq_declaration *manifest, const char *const *given);
 /** Make the block in \p bytes, which is or will be at address \p base, one that the handler can use. */
 void gq_args_rebase(const gq_declaration *manifest, uint8_t *bytes, uint64_t base);

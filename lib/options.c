@@ -29,7 +29,7 @@ static const row rows[] = {
   {{#field, #type, range, text, help}, KIND_##type, FIELD(field), min, max},
 #define FLAG(field, value, help) {{#field, "flag", "0, 1", #value, help}, KIND_flag, FIELD(field), 0, 1},
 #define CHOICE(field, value, choices, help) {{#field, "choice", choices, value, help}, KIND_choice, FIELD(field), 0, 0},
-#define STR(field, value, range, help) {{#field, "string", range, value, help}, KIND_string, FIELD(field), 0, 0},
+#define STR(field, value, text, range, help) {{#field, "string", range, text, help}, KIND_string, FIELD(field), 0, 0},
 #include "options.def"
 #undef NUM
 #undef FLAG
@@ -176,7 +176,7 @@ static void set_defaults(gq_options *options)
 #define NUM(field, type, value, text, min, max, range, help) options->field = value;
 #define FLAG(field, value, help) options->field = value;
 #define CHOICE(field, value, choices, help) gq_option_set(options, #field, value);
-#define STR(field, value, range, help) options->field = value;
+#define STR(field, value, text, range, help) options->field = value;
 #include "options.def"
 #undef NUM
 #undef FLAG

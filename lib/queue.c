@@ -42,14 +42,12 @@ static gq_status choose_handler(gq_consumption *c, const gq_options *o)
   c->handler = gq_handler_find(o->handler);
   if (!c->handler)
     return gq_fail(GQ_NO_HANDLER, "there is no handler '%s'; there are: %s", o->handler, gq_handler_names());
-  if (o->args && o->args[0])
-    return gq_fail(GQ_INVALID, "handler %s takes no arguments, but was given '%s'", o->handler, o->args[0]);
   c->is_short = c->handler->declared->is_short;
   c->scope = o->scope == GQ_SCOPE_AUTO ? c->handler->declared->default_scope : o->scope;
   if (!(c->handler->declared->scopes >> (c->scope - 1) & 1))
     return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s; it runs in: %s", o->handler,
                    scope_names[c->scope], c->handler->declared->info.scopes);
-  return GQ_OK;
+  return gq_supplies_gather(&c->supplies, c->handler->declared, o);
 }
 
 static uint64_t power_of_two(uint64_t at_least)
@@ -136,8 +134,25 @@ static void free_core(gq_core *core)
   for (uint32_t i = 0; i < core->lane_count; i++) gq_lane_destroy(&core->lanes[i]);
   free(core->lanes);
   free(core->handles);
+  gq_supplies_free(&core->consumption.supplies);
   pthread_mutex_destroy(&core->lock);
   free(core);
+}
+
+/* Start the backend that was chosen, with lanes if there are none. */
+static gq_status start_backend(gq_core *core, const gq_lane_shape *shape, const gq_options *o, char *text, size_t size)
+{
+  gq_status status = core->lanes ? GQ_OK : make_lanes(core, shape, o->lanes);
+
+  if (status != GQ_OK) return status;
+  core->consumption.lanes = core->lanes;
+  core->consumption.lane_count = core->lane_count;
+  status = core->backend->start(&core->state, &core->consumption, text, size);
+  if (status != GQ_DEVICE_LOST) return status;
+  core->lanes = NULL; /* they were left to a kernel that may start yet */
+  core->handles = NULL;
+  core->lane_count = 0;
+  return GQ_NO_BACKEND;
 }
 
 static gq_status start(gq_core *core, const gq_options *o)
@@ -158,27 +173,16 @@ static gq_status start(gq_core *core, const gq_options *o)
   if (status != GQ_OK) return status;
   status = choose_backend(core, o, why_not, sizeof why_not);
   if (status != GQ_OK) return status;
-  status = make_lanes(core, &shape, o->lanes);
-  if (status != GQ_OK) return status;
-  core->consumption.lanes = core->lanes;
-  core->consumption.lane_count = core->lane_count;
-  status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
-  if (status == GQ_DEVICE_LOST) { /* the lanes were left to a kernel that may start yet */
-    core->lanes = NULL;
-    core->handles = NULL;
-    core->lane_count = 0;
-    status = GQ_NO_BACKEND;
-  }
-  if (status != GQ_OK && o->backend == GQ_BACKEND_AUTO && core->running == GQ_BACKEND_CUDA) {
+  status = start_backend(core, &shape, o, text, sizeof text);
+  if (status != GQ_OK && status != GQ_FAILED && status != GQ_TIMEOUT && o->backend == GQ_BACKEND_AUTO &&
+      core->running == GQ_BACKEND_CUDA) {
     snprintf(why_not, sizeof why_not, "%s", gq_last_error());
-    if (!core->lanes && (status = make_lanes(core, &shape, o->lanes)) != GQ_OK) return status;
-    core->consumption.lanes = core->lanes;
-    core->consumption.lane_count = core->lane_count;
     core->backend = &gq_cpu_backend;
     core->running = GQ_BACKEND_CPU;
-    status = core->backend->start(&core->state, &core->consumption, text, sizeof text);
+    status = start_backend(core, &shape, o, text, sizeof text);
   }
   if (status != GQ_OK) return status;
+  if (core->running == GQ_BACKEND_CUDA) gq_supplies_free(&core->consumption.supplies); /* they are on the device */
   snprintf(core->text, sizeof core->text, "%s%s%s%s", text, *why_not ? " (no cuda: " : "", why_not,
            *why_not ? ")" : "");
   return GQ_OK;
@@ -199,7 +203,7 @@ gq_status gq_init(gq_queue **queue, const gq_options *options)
   pthread_mutex_init(&core->lock, NULL);
   status = start(core, &o);
   if (status != GQ_OK) {
-    free_core(core);
+    if (status != GQ_TIMEOUT) free_core(core); /* else the handler's init is still using it */
     return status;
   }
   core->handles[0].open = true;

@@ -120,6 +120,7 @@ gq_status gq_stats(gq_queue *queue, gq_statistics *statistics)
   s.unread = above(consumed.finished, taken);
   s.parks = consumed.parks;
   s.relaunches = consumed.relaunches;
+  s.host_bytes += consumed.host_bytes;
   s.device_bytes = consumed.device_bytes;
   s.wait = summarise(&core->stages[GQ_STAGE_WAIT]);
   s.handler = summarise(&core->stages[GQ_STAGE_HANDLER]);

@@ -48,6 +48,7 @@ static const char *value_word(const gq_option_info *row)
   if (strcmp(row->type, "flag") == 0) return "[=0|1]";
   if (strcmp(row->type, "size") == 0) return "BYTES";
   if (strcmp(row->type, "choice") == 0) return "WORD";
+  if (strcmp(row->name, "state") == 0) return "FILE";
   return strcmp(row->type, "string") == 0 ? "NAME" : "NUMBER";
 }
 

@@ -29,6 +29,12 @@ static uint64_t documented_bytes(const gq_options *o, uint64_t result_bytes)
   return o->lanes * (rings + arena);
 }
 
+/* On the CPU backend the state and the handler's memory of each worker are in host memory too. */
+static uint64_t documented_supplies(const gq_options *o, uint64_t state, uint64_t each)
+{
+  return suite_on_cuda() ? 0 : (state + 4095) / 4096 * 4096 + o->workers * ((each + 127) / 128 * 128);
+}
+
 static void expect_memory(const gq_options *options, uint64_t result_bytes)
 {
   gq_queue *queue = suite_open(options);
@@ -57,6 +63,25 @@ START_TEST(host_memory_is_as_documented)
   expect_memory(&options, 4);
   options.arena_bytes = 300 * MIB;
   expect_memory(&options, 4);
+}
+END_TEST
+
+START_TEST(supplies_are_counted)
+{
+  gq_options options = suite_options("test_context");   /* results of up to 128 bytes, 256 of state, 1008 + 208 a message */
+  options.workers = 3;
+  options.max_message_bytes = 100;
+  gq_queue *queue = suite_open(&options);
+  const gq_statistics small = suite_stats(queue);
+  ck_assert_uint_eq(small.host_bytes, documented_bytes(&options, 128) + documented_supplies(&options, 256, 1216));
+  suite_close(queue);
+  options.state_bytes = 5 * MIB + 1;
+  queue = suite_open(&options);
+  const gq_statistics large = suite_stats(queue);
+  ck_assert_uint_eq(large.host_bytes,
+                    documented_bytes(&options, 128) + documented_supplies(&options, 5 * MIB + 1, 1216));
+  ck_assert_uint_eq(large.device_bytes - small.device_bytes, suite_on_cuda() ? 5 * MIB + 256 - 256 : 0);
+  suite_close(queue);
 }
 END_TEST
 
@@ -142,6 +167,7 @@ int main(void)
 {
   const suite_test tests[] = {
     SUITE_TEST(host_memory_is_as_documented),
+    SUITE_TEST(supplies_are_counted),
     SUITE_TEST(device_memory_is_reported_where_there_is_a_device),
     SUITE_TEST(traffic_does_not_change_memory),
     SUITE_TEST(too_small_an_arena_is_refused),

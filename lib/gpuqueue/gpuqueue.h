@@ -102,6 +102,11 @@ typedef struct gq_options {
   int64_t timeout_ms;         /**< what GQ_DEFAULT_TIMEOUT means, in milliseconds; -1: no limit */
   uint32_t ordered;           /**< 1: gq_poll() and gq_wait() give completions in enqueue order */
   uint32_t stall_ms;          /**< a handler that runs longer than this is a fault; 0: no limit */
+  const char *state;          /**< file with the handler's state: weights, tables; NULL or "": none */
+  const void *state_data;     /**< instead of a file: the state's bytes; copied by gq_init() */
+  uint64_t state_data_bytes;  /**< how many */
+  uint64_t state_bytes;       /**< size of the state, what is not given being zeros; 0: what is given, or what the handler
+                                   declares if that is more */
 } gq_options;
 
 typedef enum gq_backend { GQ_BACKEND_AUTO = 0, GQ_BACKEND_CUDA = 1, GQ_BACKEND_CPU = 2 } gq_backend;
@@ -146,7 +151,9 @@ typedef struct gq_queue gq_queue;
 /** Open a queue: choose the backend, lay out its lanes, start its consumer.
  * \param queue    out: the handle; the caller ends it with gq_shutdown()
  * \param options  NULL for what gq_options_init() gives
- * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM.
+ * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM; GQ_FAILED if the
+ *         handler's init function refused its arguments or state: gq_last_error() and gq_last_failure() have its code;
+ *         GQ_TIMEOUT if it ran for longer than stall_ms.
  * May take some 100 ms (a CUDA context), and where another queue of this process is busy on a GPU until that one's
  * kernel parks; any thread. */
 GQ_API gq_status gq_init(gq_queue **queue, const gq_options *options);

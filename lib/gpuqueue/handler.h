@@ -164,7 +164,8 @@ typedef gq_string gq_arg_string;
   GQ_INIT_ENTRY_(name)                                                        \
   GQ_INIT_LINKAGE_ int32_t gq_handler_init_##name(GQ_UNUSED_ const gq_context *ctx)
 
-/** The arguments, as a struct with a field for each. */
+/** The arguments, as a struct with a field for each. A helper function that wants it is declared before the handler and
+ * defined behind it. */
 #define GQ_ARGS(name, ctx) ((const name##_args *)(ctx)->args)
 
 /** A handler that is linked into a program: GQ_HANDLER() defines `gq_linked_<name>`, for gq_options.handler_linked. */

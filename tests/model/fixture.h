@@ -21,7 +21,8 @@ struct shape {
 #define LARGE 32u   /* bytes of one that has slots for payload and result, in cells of 5 units */
 
 static int32_t run_handler(const gq_msg *msg, gq_reply *reply, const gq_context *context);
-static gq_handler model_handler = {1, "model", 1, 1, 1, 0, GQ_OUTPUT_RAW, 0, run_handler};
+static gq_declaration model_declaration;
+static gq_handler model_handler = {1, &model_declaration, run_handler, NULL};
 
 /* Plain memory that no iteration leaves anything in. */
 static gq_core core;
@@ -107,7 +108,7 @@ void fixture::begin(const shape &s, unsigned clients)
   memset((void *)&core, 0, sizeof core);
   core.consumption.lanes = &lane, core.consumption.lane_count = 1;
   core.consumption.limits = {s.units, 8, s.ring_log2, 1, LARGE, LARGE, sizeof arena_bytes, s.ordered, 1};
-  model_handler.is_short = s.is_short;
+  core.consumption.is_short = s.is_short;
   core.consumption.handler = &model_handler;
   core.consumption.scope = 1;
   core.lanes = &lane, core.lane_count = 1;
