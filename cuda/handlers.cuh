@@ -22,6 +22,8 @@ __device__ __forceinline__ int32_t gq_run_handler(uint32_t, const gq_msg *msg, g
 
 __device__ __forceinline__ int32_t gq_run_init(uint32_t, const gq_context *ctx) { return gq_handler_init_entry(ctx); }
 
+template <int scope> constexpr bool gq_runs_in = true; /* who knows */
+
 #else
 #define GQ_BUILTIN 1
 #define GQ_QUOTE(text) GQ_QUOTE_2(text)
@@ -65,6 +67,8 @@ __device__ __forceinline__ int32_t gq_run_init(uint32_t id, const gq_context *ct
   }
 }
 
+template <int scope> constexpr bool gq_runs_in = true;
+
 #else
 __device__ __forceinline__ int32_t gq_run_handler(uint32_t, const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
 {
@@ -75,6 +79,26 @@ __device__ __forceinline__ int32_t gq_run_init(uint32_t, const gq_context *ctx)
 {
   return GQ_PASTE(gq_handler_init_, GQ_IMAGE)(ctx);
 }
+
+/* Where `part` begins in `text`, at or behind `from`; -1: nowhere before the end of the line that `from` is in, or, with
+ * a part that begins with an end of line, of the text. */
+constexpr int gq_text_find(const char *text, const char *part, int from)
+{
+  for (int at = from; text[at]; at++) {
+    int same = 0;
+
+    while (part[same] && text[at + same] == part[same]) same++;
+    if (!part[same]) return at;
+    if (text[at] == '\n' && part[0] != '\n') return -1;
+  }
+  return -1;
+}
+
+/* Whether the handler declares the scope: kernels for others are never launched, and are left empty. */
+template <int scope>
+constexpr bool gq_runs_in = gq_text_find(GQ_PASTE(gq_manifest_, GQ_IMAGE),
+                                         scope == 1 ? "thread" : scope == 2 ? "warp" : "block",
+                                         gq_text_find(GQ_PASTE(gq_manifest_, GQ_IMAGE), "\nscopes ", 0) + 1) >= 0;
 #endif
 #endif
 

@@ -32,17 +32,17 @@ template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_qu
 
 extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_thread(const __grid_constant__ gq_dev_queue q)
 {
-  gq_resident<1>(q);
+  if constexpr (gq_runs_in<1>) gq_resident<1>(q);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_warp(const __grid_constant__ gq_dev_queue q)
 {
-  gq_resident<2>(q);
+  if constexpr (gq_runs_in<2>) gq_resident<2>(q);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) gq_resident_block(const __grid_constant__ gq_dev_queue q)
 {
-  gq_resident<3>(q);
+  if constexpr (gq_runs_in<3>) gq_resident<3>(q);
 }
 
 /* Before the first launch of the others: the handler's init, by one block. */

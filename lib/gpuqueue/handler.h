@@ -196,7 +196,7 @@ typedef struct gq_linked_handler {
 #define GQ_ENTRY_(name)
 #define GQ_INIT_ENTRY_(name)
 #if defined(__CUDACC__)
-#define GQ_MANIFEST_(name, text) static_assert(sizeof(text) > 1, "a manifest");
+#define GQ_MANIFEST_(name, text) [[maybe_unused]] static constexpr char gq_manifest_##name[] = text;
 #else
 #define GQ_MANIFEST_(name, text) static GQ_UNUSED_ const char gq_manifest_##name[] = text;
 #endif

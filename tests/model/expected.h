@@ -52,7 +52,7 @@ static const excuse excuses[] = {
   {GQ_SPLIT, "gq_key_posted", "cas", "&word->posted", no_completions},
   {GQ_NO_ACQUIRE, "gq_ring_claim", "cas", "&ring->tail", "the entry's tags license reading it [Q1]"},
   {GQ_NO_RELEASE, "gq_ring_claim", "cas", "&ring->tail", "the entry's free word licenses filling it [Q2]"},
-  {GQ_NO_ACQUIRE, "work", "load", "&state->stop", only_ends},
+  {GQ_NO_ACQUIRE, "gq_cpu_work", "load", "&state->stop", only_ends},
   {GQ_NO_ACQUIRE, "serve", "load", "&w->state->stop", only_ends},
   {GQ_NO_ACQUIRE, "serve_lanes", "load", "&state->stop", only_ends},
   {GQ_NO_ACQUIRE, "sleep_until_rung", "load", "&state->stop", only_ends},

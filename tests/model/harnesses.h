@@ -229,7 +229,7 @@ struct park_test : rl::test_suite<park_test<clients, workers, each, ring_log2, i
   void thread(unsigned index)
   {
     if (index >= clients) {
-      work(&f.workers[index - clients]);
+      gq_cpu_work(&f.workers[index - clients]);
       return;
     }
     for (unsigned i = 0; i < each; i++) {
@@ -262,7 +262,7 @@ struct busy_test : rl::test_suite<busy_test<busy, ring_log2, laps>, 2 + busy> {
     uint64_t ids[each];
 
     if (index > 0) {
-      work(&f.workers[index - 1]);
+      gq_cpu_work(&f.workers[index - 1]);
       return;
     }
     for (unsigned i = 0; i < laps * each; i += each) {

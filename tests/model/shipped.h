@@ -134,6 +134,10 @@ void gq_set_failure(int32_t, uint32_t) {}
 const char *gq_last_error(void) { return ""; }
 gq_stripe *gq_my_stripe(gq_core *core) { return &core->stripes[0]; }
 void gq_record_stages(gq_core *, const gq_lane *, uint64_t) {}
+uint64_t gq_supplies_host_bytes(const gq_supplies *) { return 0; }
+void gq_args_rebase(const gq_declaration *, uint8_t *, uint64_t) {}
+gq_status gq_init_refused(const gq_declaration *, int32_t) { return GQ_FAILED; }
+gq_status gq_init_stalled(const gq_declaration *, uint32_t) { return GQ_TIMEOUT; }
 
 /* An arena of a few slots behind its lock. */
 uint64_t gq_arena_rounded(uint64_t size) { return size; }
