@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <gpuqueue/handler.h>
 
@@ -79,7 +80,7 @@ static bool parse_flag(const char *text, uint64_t *bits)
   static const char *const words[] = {"0", "1", "no", "yes", "false", "true"};
 
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strcmp(text, words[i]) == 0) {
+    if (strcasecmp(text, words[i]) == 0) { /* "True" is what Python says */
       *bits = i & 1;
       return true;
     }

@@ -181,8 +181,12 @@ static gq_status init_handler(gq_backend_state *state)
   error = gq_start_thread(&thread, run_init, state);
   if (error) return gq_fail(GQ_SYSTEM, "a thread for the handler's init: %s", strerror_r(error, reason, sizeof reason));
   deadline_in(&until, limit);
-  if (!limit) pthread_join(thread, NULL);
-  else if (pthread_timedjoin_np(thread, NULL, &until) != 0) return gq_init_stalled(declared, state->c->stall_ms);
+  if (!limit) {
+    pthread_join(thread, NULL);
+  } else if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+    pthread_detach(thread);
+    return gq_init_stalled(declared, state->c->stall_ms);
+  }
   return state->init_code ? gq_init_refused(declared, state->init_code) : GQ_OK;
 }
 

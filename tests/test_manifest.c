@@ -206,7 +206,7 @@ END_TEST
 START_TEST(arguments_given_arrive)
 {
   gq_declaration *m = parse(gq_manifest);
-  const char *const given[] = { "prefix=x=y, z", "invert=yes", "offset=-9223372036854775808", "byte=0xffffffffffffffff",
+  const char *const given[] = { "prefix=x=y, z", "invert=True", "offset=-9223372036854775808", "byte=0xffffffffffffffff",
                                 "factor=-2.5e-3", NULL };
   gq_arg_block block;
   const count_byte_args *args = lay_out(&block, m, given);

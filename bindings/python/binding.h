@@ -65,6 +65,8 @@ void raise_text(module_state *state, gq_status status, const char *format, ...);
 void raise_timeout(module_state *state, const char *what, int64_t timeout_ns);
 /** Set \p name on the exception that is being raised. Takes the reference to \p value, which may be NULL. */
 void annotate_error(const char *name, PyObject *value);
+/* GQ_FAILED, with the code and the attempts of gq_last_failure(). */
+void raise_failed(module_state *state);
 
 /* arguments.c */
 typedef struct parameters {

@@ -177,3 +177,13 @@ void annotate_error(const char *name, PyObject *value)
   Py_XDECREF(value);
   PyErr_Restore(type, error, traceback);
 }
+
+void raise_failed(module_state *state)
+{
+  int32_t code;
+  uint32_t attempts;
+  gq_last_failure(&code, &attempts);
+  raise_status(state, GQ_FAILED);
+  annotate_error("code", PyLong_FromLong(code));
+  annotate_error("attempts", PyLong_FromUnsignedLong(attempts));
+}

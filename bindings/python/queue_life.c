@@ -30,7 +30,8 @@ static int open_queue(queue_object *self, const gq_options *options)
   status = gq_init(&queue, options);
   Py_END_ALLOW_THREADS
   if (status != GQ_OK) {
-    raise_status(self->state, status);
+    if (status == GQ_FAILED) raise_failed(self->state); /* by the handler's init */
+    else raise_status(self->state, status);
     return -1;
   }
   if (remember_backend(self, queue) < 0) {

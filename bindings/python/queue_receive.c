@@ -38,16 +38,6 @@ static gq_status dequeue_slice(gq_queue *queue, void *argument, int64_t timeout_
   return gq_dequeue_result(queue, wanted->id, wanted->data, &wanted->size, timeout_ns);
 }
 
-static void raise_failed(module_state *state)
-{
-  int32_t code;
-  uint32_t attempts;
-  gq_last_failure(&code, &attempts);
-  raise_status(state, GQ_FAILED);
-  annotate_error("code", PyLong_FromLong(code));
-  annotate_error("attempts", PyLong_FromUnsignedLong(attempts));
-}
-
 static void raise_result_error(queue_object *self, gq_status status, uint64_t id, int64_t timeout_ns)
 {
   char what[64];

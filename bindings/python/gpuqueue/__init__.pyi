@@ -145,6 +145,8 @@ class Queue:
         timeout_ms: _Option = ...,
         ordered: _Option = ...,
         stall_ms: _Option = ...,
+        state: _Option = ...,
+        state_bytes: _Option = ...,
     ) -> None: ...
     @property
     def describe(self) -> str: ...

@@ -159,3 +159,21 @@ def test_a_wait_for_room_is_refused_at_most_once(open_queue):
     assert queue.stats()["rejected_full"] == 1
     assert [queue.result(id) for id in ids] == [b"a", b"b"]
     assert queue.result(queue.enqueue(b"c"), timeout=60) == b"c"
+
+
+def test_handlers_get_arguments_and_a_state(open_queue, tmp_path):
+    queue = open_queue("test_context", args={"text": "x=1", "number": -2, "on": False})
+    described = queue.result(queue.enqueue(b""), timeout=60)
+    assert described[32:40] == (-2).to_bytes(8, "little", signed=True)
+    assert described[56:64] == bytes(8) and described[72:] == b"x=1"
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"0123456789")
+    queue = open_queue("test_state", state=str(weights), state_bytes=16)
+    assert queue.result(queue.enqueue(b""), timeout=60) == (16).to_bytes(8, "little") + b"0123456789" + bytes(6)
+    with pytest.raises(gpuqueue.InvalidOption, match="no argument 'nummer'"):
+        open_queue("test_context", args={"nummer": 1})
+    with pytest.raises(gpuqueue.InvalidOption, match="needs a state"):
+        open_queue("test_state")
+    with pytest.raises(gpuqueue.Failed) as refused:
+        open_queue("test_context", args={"refuse": 7})
+    assert refused.value.code == 7

@@ -32,7 +32,7 @@ def test_options_are_the_librarys_table():
 @pytest.mark.parametrize("name", [row["name"] for row in gpuqueue.options()])
 def test_every_option_is_a_keyword(name):
     values = {"backend": "cpu", "handler": "echo", "scope": "auto", "arena_bytes": "64M", "ordered": False,
-              "timeout_ms": 1000, "sms": 4, "cell_bytes": 256}
+              "timeout_ms": 1000, "sms": 4, "cell_bytes": 256, "state": None}
     default = next(row["default"] for row in gpuqueue.options() if row["name"] == name)
     value = values.get(name, default.split()[0])
     with gpuqueue.Queue(**{"backend": "cpu", name: value}) as queue:
