@@ -89,6 +89,9 @@ END_TEST
 START_TEST(bytes_and_numbers_go_both_ways)
 {
   uint8_t b[9] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+  _Alignas(8) static const uint8_t aligned[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+  ck_assert_uint_eq(gq_load_aligned_u32_le(aligned + 4), 0x07060504u);
+  ck_assert_uint_eq(gq_load_aligned_u64_le(aligned + 8), UINT64_C(0x0f0e0d0c0b0a0908));
   ck_assert_uint_eq(gq_load_u32_le(b + 1), 0x04030201u);
   ck_assert_uint_eq(gq_load_u32_be(b + 1), 0x01020304u);
   ck_assert_uint_eq(gq_load_u64_le(b + 1), UINT64_C(0x0807060504030201));

@@ -387,6 +387,24 @@ GQ_DEVICE void gq_store_u64_be(uint8_t *at, uint64_t n)
   gq_store_u32_be(at + 4, (uint32_t)n), gq_store_u32_be(at, (uint32_t)(n >> 32));
 }
 
+/** Numbers at an address that is a multiple of their size, as in a payload: on the device one access, not one a byte. */
+GQ_DEVICE uint32_t gq_load_aligned_u32_le(const uint8_t *at)
+{
+#if defined(__CUDACC__)
+  return *(const uint32_t *)at;
+#else
+  return gq_load_u32_le(at); /* a compiler for a CPU sees through it */
+#endif
+}
+GQ_DEVICE uint64_t gq_load_aligned_u64_le(const uint8_t *at)
+{
+#if defined(__CUDACC__)
+  return *(const uint64_t *)at;
+#else
+  return gq_load_u64_le(at);
+#endif
+}
+
 /** Make the result the decimal digits of \p value, up to 20. Each thread of the message gives the same value. */
 GQ_DEVICE void gq_reply_decimal(const gq_context *ctx, gq_reply *reply, uint64_t value)
 {
