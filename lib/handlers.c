@@ -5,9 +5,18 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "cuda/handlers/black_scholes.h"
+#include "cuda/handlers/blake3.h"
 #include "cuda/handlers/crc32c.h"
 #include "cuda/handlers/echo.h"
+#include "cuda/handlers/edit_distance.h"
+#include "cuda/handlers/match.h"
+#include "cuda/handlers/mlp.h"
+#include "cuda/handlers/saxpy.h"
+#include "cuda/handlers/seen.h"
 #include "cuda/handlers/sha256.h"
+#include "cuda/handlers/sha512.h"
+#include "cuda/handlers/xxh64.h"
 #include "cuda/handlers/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

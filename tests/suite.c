@@ -119,6 +119,14 @@ gq_options suite_options(const char *handler)
   return options;
 }
 
+bool suite_opens_bare(const gq_handler_info *handler)
+{
+  const gq_argument_info *argument;
+  for (size_t i = 0; (argument = gq_handler_argument(handler, i)); i++)
+    if (!argument->def) return false;
+  return strcmp(handler->state, "required") != 0;
+}
+
 static void remember_queue(gq_queue *queue, gq_queue *owner, const char *name)
 {
   ck_assert_msg(open_things.queue_count < MOST_QUEUES, "more than %d handles in one test", MOST_QUEUES);

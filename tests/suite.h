@@ -32,6 +32,8 @@ bool suite_on_cuda(void);
 /** Default options with the backend under test and \p handler. */
 gq_options suite_options(const char *handler);
 
+/** Whether \p handler opens without arguments and without a state. */
+bool suite_opens_bare(const gq_handler_info *handler);
 /** Open a queue, or fail the test. It is ended after the test, at the latest. */
 gq_queue *suite_open(const gq_options *options);
 /** Open a lane of \p queue, which is a first handle, or fail the test. */
