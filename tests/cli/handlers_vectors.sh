@@ -20,7 +20,7 @@ np.random.default_rng(1).standard_normal(500000, "f4").astype("<f4").tofile("x")
     cp out y
     "$python" -c '
 import numpy as np
-x, y = np.fromfile("x", "<f4"), np.fromfile("y", "<f4")
+x, y = np.fromfile("x", "<f4").astype("f8"), np.fromfile("y", "<f4")
 # exact in double but for the last bits of the sum: rounded once, give or take a tie
 wanted = (np.float64(np.float32(2.7)) * x + np.float64(np.float32(-0.1))).astype("f4")
 assert x.size == y.size and abs(wanted.view("i4") - y.view("i4")).max() <= 1' ||
