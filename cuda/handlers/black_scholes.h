@@ -16,7 +16,10 @@
  * 100 for one percentage point), theta for a year (divide by 365 for a day).
  *
  * With the argument `packed`, message and result are any number of records of 6 doubles each, little-endian, in the
- * same order; the type is 0 for a call and 1 for a put.
+ * same order; the type is 0 for a call and 1 for a put. (The command prints them with --output-format raw.)
+ *
+ * A line of results may have 131 bytes, more than a cell of 128 has room for; most have some 60. The option
+ * `max_result_bytes`, at 80 say, spares them the way through the arena, or `cell_bytes` at 256.
  *
  * All is computed in double. exp(), log() and erfc() may differ in their last bit between backends, and so may the
  * last digit of a result.
