@@ -49,7 +49,7 @@ typedef struct gq_backend_ops {
 
 extern const gq_backend_ops gq_cpu_backend, gq_cuda_backend;
 
-/** pthread_create(), with all signals blocked in the new thread: they are the application's. */
+/** pthread_create(), with all signals blocked in the new thread but those of faults: they are the application's. */
 int gq_start_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 
 /** Time for stamps, in ns of CLOCK_MONOTONIC. */
