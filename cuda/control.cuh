@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control warp: warp 0 of block 0. It says hello, answers the host, watches for stalled handlers, and decides when
- * the kernel parks. */
+/* The control warp: warp 0 of block 0. It says hello, answers the host, and decides when the kernel parks. */
 #ifndef GQ_CONTROL_CUH
 #define GQ_CONTROL_CUH
 #include "cuda/work.cuh"
 
 #define GQ_TURN_NS 2000u
 #define GQ_HEARTBEAT_NS 1000000u
-#define GQ_STALL_CHECK_NS 10000000u
 
 __device__ __forceinline__ void gq_set_phase(const gq_dev_queue &q, uint32_t phase)
 {
@@ -84,24 +82,9 @@ __device__ __forceinline__ bool gq_try_park(const gq_dev_queue &q, uint32_t warp
   return false;
 }
 
-__device__ __forceinline__ void gq_check_stalls(const gq_dev_queue &q, uint64_t now)
-{
-  for (uint32_t i = gq_lane_id(); i < q.servers; i += 32) {
-    const uint64_t since = gq_ld64(&q.busy[i].since, GQ_ACQUIRE, GQ_GPU);
-
-    if (since && now > since && now - since > q.stall_ns) {
-      gq_st64(&q.control->stalled_id, gq_ld64(&q.busy[i].id, GQ_RELAXED, GQ_GPU), GQ_RELAXED, GQ_SYS);
-      gq_st64(&q.control->stalled_ns, now - since, GQ_RELAXED, GQ_SYS);
-      gq_fence_sys();
-      gq_st32(&q.control->stalled, 1u, GQ_RELAXED, GQ_SYS);
-    }
-  }
-  __syncwarp();
-}
-
 __device__ void gq_control_warp(const gq_dev_queue &q, uint32_t warps)
 {
-  uint64_t now = gq_clock_ns(), last_taken = gq_taken(q), idle_since = now, beat = 0, checked = now;
+  uint64_t now = gq_clock_ns(), last_taken = gq_taken(q), idle_since = now, beat = 0;
   uint32_t answered = gq_ld32(&q.control->answered, GQ_RELAXED, GQ_SYS);
 
   if (gq_lane_id() == 0) {
@@ -124,10 +107,6 @@ __device__ void gq_control_warp(const gq_dev_queue &q, uint32_t warps)
     if (now - beat >= GQ_HEARTBEAT_NS) {
       if (gq_lane_id() == 0) gq_st64(&q.control->heartbeat, now, GQ_RELAXED, GQ_SYS);
       beat = now;
-    }
-    if (q.stall_ns && now - checked >= GQ_STALL_CHECK_NS) {
-      gq_check_stalls(q, now);
-      checked = now;
     }
     if (taken != last_taken || taken != gq_finished(q)) {
       last_taken = taken;

@@ -75,18 +75,16 @@ typedef struct gq_control {
   GQ_LINE128 gq_a32 hello;     /* device: the epoch that runs */
   gq_a32 left;                 /* device: the epoch that has ended */
   gq_a32 answered;             /* device: the `ask` that `counters` answers */
-  gq_a32 stalled;              /* device: 1 if a handler has run for longer than stall_ns */
-  gq_a64 stalled_id, stalled_ns;
+  uint32_t pad2;
   gq_a64 clock;                /* device: its clock when it said hello */
   gq_a64 heartbeat;            /* device: its clock, about once a ms */
   gq_a32 init_code;            /* device: what the handler's init gave */
   GQ_LINE128 gq_dev_counters counters; /* device */
 } gq_control;
 
-/** What a warp (thread and warp scope) or block runs: since when (0: nothing) and the message's id. */
-typedef struct gq_busy {
-  gq_a64 since, id;
-} gq_busy;
+/** Every warp of the kernel has this many notes of what it has begun, in mapped host memory behind the control page:
+ * {id low, id high, how many messages from there on, 0}. See cuda/begun.cuh. */
+#define GQ_BEGUN_RUNS 32u
 
 /** The kernel's parameter. */
 typedef struct gq_dev_queue {
@@ -98,8 +96,8 @@ typedef struct gq_dev_queue {
   GQ_AT(gq_unit) ring_origins;   /* {lane, position low, position high, tag} */
   GQ_AT(gq_a32) ring_free;
   GQ_AT(gq_cursor) cursors;      /* by lane, then by warp of the lane */
-  GQ_AT(gq_busy) busy;
-  uint64_t park_ns, stall_ns;
+  GQ_AT(gq_unit) begun;          /* by warp of the kernel, then GQ_BEGUN_RUNS each */
+  uint64_t park_ns;
   uint32_t lane_count, ring_log2;
   uint32_t units_log2;           /* units in a cell */
   uint32_t heads;                /* threads that read the first unit of a cell of a window, a bit each */
@@ -109,7 +107,6 @@ typedef struct gq_dev_queue {
   uint32_t may_take_long;        /* the handler is not known to be short: look for cancellations before running it */
   uint32_t epoch;
   uint32_t stage_in, stage_out;  /* bytes of shared memory a staged message and its reply take */
-  uint32_t servers;              /* entries of busy */
   GQ_AT(uint8_t) args;           /* the handler's arguments, state, and memory for each message under way */
   GQ_AT(uint8_t) state;
   GQ_AT(uint8_t) scratch;

@@ -149,7 +149,7 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
     stage.put_unit(i, u, c.unit[d], c.flags >> (d * 8) & 0xff);
     if (u == 0) stage.set_origin(i, lane, ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2);
   }
-  gq_serve_threads<true>(q, stage, c.total, ending, NULL);
+  gq_serve_threads<true>(q, stage, c.total, ending);
 }
 
 /* Put what was found into the resident ring. */

@@ -23,10 +23,8 @@ template <int scope> __device__ __forceinline__ void gq_resident(const gq_dev_qu
     if (w == 0) gq_control_warp(q, ingress);
     else gq_ingress(q, stage, w - 1, ingress);
   } else {
-    const uint32_t block = blockIdx.x - q.ingress_blocks, blocks = gridDim.x - q.ingress_blocks;
-
-    if constexpr (scope == 3) gq_work_block(q, stage, block, &words[0]);
-    else gq_work_warp<scope>(q, stage, block * warps + warp, blocks * warps, &words[warp]);
+    if constexpr (scope == 3) gq_work_block(q, stage, &words[0]);
+    else gq_work_warp<scope>(q, stage, (gridDim.x - q.ingress_blocks) * warps, &words[warp]);
   }
 }
 

@@ -3,7 +3,8 @@
  * for a warp or block that runs one together. */
 #ifndef GQ_SERVE_CUH
 #define GQ_SERVE_CUH
-#include "cuda/handlers.cuh"
+#include "cuda/handlers.cuh" /* first: it says for what handler.h is read */
+#include "cuda/begun.cuh"
 #include "cuda/stage.cuh"
 
 #define GQ_ALL 0xffffffffu
@@ -123,19 +124,6 @@ __device__ __forceinline__ uint32_t gq_phase_now(const gq_dev_queue &q)
 }
 
 __device__ __forceinline__ bool gq_is_leaving(const gq_dev_queue &q) { return (gq_phase_here(q) & 3u) == GQ_LEAVE; }
-
-/* Say what this server runs from now on, for gq_check_stalls(); `busy` is NULL for what is known to be short. */
-__device__ __forceinline__ void gq_mark_busy(gq_busy *busy, uint64_t id)
-{
-  if (!busy || gq_lane_id()) return;
-  gq_st64(&busy->id, id, GQ_RELAXED, GQ_GPU);
-  gq_st64(&busy->since, gq_clock_ns(), GQ_RELEASE, GQ_GPU);
-}
-
-__device__ __forceinline__ void gq_mark_idle(gq_busy *busy)
-{
-  if (busy && gq_lane_id() == 0) gq_st64(&busy->since, (uint64_t)0, GQ_RELAXED, GQ_GPU);
-}
 
 /* ------------------------------------------------------------------------------- 32 messages, one a thread */
 
@@ -314,8 +302,7 @@ __device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_
  * \p direct: they are of one lane, depend on none, and have `count` entries in its completion order from the number on
  * that thread 0 has in \p reserved. */
 template <bool direct>
-__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved,
-                                 gq_busy *busy)
+__device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved)
 {
   const uint32_t t = gq_lane_id();
   uint32_t mask = count == 32 ? GQ_ALL : (1u << count) - 1;
@@ -343,9 +330,8 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     }
     mask = __ballot_sync(GQ_ALL, ready);
     if (!mask) return;
-    gq_mark_busy(busy, __shfl_sync(GQ_ALL, gq_message_id(lane, job.position), __ffs(mask) - 1));
+    gq_note_batch(q, mask, lane, job.position);
     gq_run_threads(q, stage, mask, job, lane, &o);
-    gq_mark_idle(busy);
     if (!direct || !first) ending = gq_reserve_endings(q, mask, lane);
     gq_outcome_head(head, o, job);
     if (ready && job.key) next = gq_key_finish(l.key(job.position), job.position); /* before anybody sees it done */
@@ -445,7 +431,7 @@ enum gq_verdict { GQ_GO, GQ_WAIT /* somebody else will run it */, GQ_DROP /* it 
 /* Serve staged message 0 with a warp (scope 2) or block (scope 3), and then those that waited for it by key.
  * \p word: shared memory of the block, for its first warp to tell the others. */
 template <int scope>
-__device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word, gq_busy *busy)
+__device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word)
 {
   const uint32_t rank = scope == 3 ? threadIdx.x : gq_lane_id(), ranks = scope == 3 ? blockDim.x : 32;
   const uint64_t ring_cells = 1ull << q.limits.ring_log2;
@@ -479,9 +465,8 @@ __device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, vol
     gq_group_sync<scope>();
     if (verdict == GQ_WAIT) return;
     if (verdict == GQ_DROP) job.cancelled = GQ_CELL_CANCELLED;
-    if (rank < 32) gq_mark_busy(busy, gq_message_id(lane, job.position));
+    if (rank == 0) gq_note(q, 0, gq_message_id(lane, job.position), 1);
     gq_run_group<scope>(q, stage, job, lane, rank, ranks, &o);
-    if (rank < 32) gq_mark_idle(busy);
     if (rank < 32) next = gq_finish_group(q, stage, job, lane, o);
     if (rank == 0) *word = next;
     gq_group_sync<scope>();

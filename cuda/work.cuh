@@ -61,8 +61,7 @@ __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32
 
 /* A warp's worth of work in thread and warp scope. */
 template <int scope>
-__device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint32_t server, uint32_t servers,
-                             volatile uint64_t *word)
+__device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint32_t servers, volatile uint64_t *word)
 {
   uint32_t nap = 50;
 
@@ -81,14 +80,14 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
     }
     nap = 50;
     if (!gq_load_entries(q, stage, first, n)) return;
-    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0, &q.busy[server]);
-    else gq_serve_group<2>(q, stage, word, &q.busy[server]);
+    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0);
+    else gq_serve_group<2>(q, stage, word);
     __syncwarp();
   }
 }
 
 /* A block's worth of work. Its first warp claims and loads. */
-__device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint32_t server, volatile uint64_t *word)
+__device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, volatile uint64_t *word)
 {
   uint32_t nap = 50;
 
@@ -116,7 +115,7 @@ __device__ void gq_work_block(const gq_dev_queue &q, const gq_stage &stage, uint
       continue;
     }
     nap = 50;
-    gq_serve_group<3>(q, stage, word, &q.busy[server]);
+    gq_serve_group<3>(q, stage, word);
   }
 }
 

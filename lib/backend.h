@@ -6,6 +6,7 @@
 #include "handlers.h"
 #include "lane.h"
 #include "supplies.h"
+#include "suspects.h"
 
 /** Everything a backend needs to consume a queue's lanes. Owned by the queue, constant while the backend runs. */
 typedef struct gq_consumption {
@@ -41,6 +42,8 @@ typedef struct gq_backend_ops {
   gq_status (*kick)(gq_backend_state *state);
   /** Is the consumer well? Called now and then by threads that wait. \return GQ_OK or GQ_DEVICE_LOST. Any thread. */
   gq_status (*health)(gq_backend_state *state);
+  /** After health() has said GQ_DEVICE_LOST, once: the messages that may have brought it about. */
+  void (*suspect)(gq_backend_state *state, gq_suspects *suspects);
   void (*count)(gq_backend_state *state, gq_consumed *counters);
   /** End it. Messages not begun stay where they are. \return GQ_OK; GQ_DEVICE_LOST if it did not stop in time, and
    * then the lanes must not be unmapped. */

@@ -28,15 +28,37 @@ static gq_status cpu_kick(gq_backend_state *state)
 static gq_status cpu_health(gq_backend_state *state)
 {
   const uint64_t limit = (uint64_t)state->c->stall_ms * 1000000u, now = gq_now();
+  gq_status status = GQ_OK;
+  uint32_t idle = 0;
 
-  for (uint32_t i = 0; limit && i < state->worker_count; i++) {
-    const uint64_t since = gq_ld64(&state->workers[i].busy_since, GQ_ACQUIRE, GQ_SYS);
+  if (!limit || !gq_cas32(&state->watching, &idle, 1, GQ_ACQUIRE)) return GQ_OK; /* [W1] */
+  for (uint32_t i = 0; i < state->worker_count; i++) {
+    worker *w = &state->workers[i];
+    const uint64_t ns = gq_sight(&w->sighting, gq_ld64(&w->busy_id, GQ_RELAXED, GQ_SYS), now);
 
-    if (since && now > since && now - since > limit)
-      return gq_fail(GQ_DEVICE_LOST, "the handler has been running on message %#llx for more than stall_ms, %u ms",
-                     (unsigned long long)gq_ld64(&state->workers[i].busy_id, GQ_RELAXED, GQ_SYS), state->c->stall_ms);
+    if (ns > limit)
+      status = gq_fail(GQ_DEVICE_LOST, "it has not come back for %.0f ms; the limit is stall_ms, %u ms",
+                       (double)ns * 1e-6, state->c->stall_ms);
   }
-  return GQ_OK;
+  gq_st32(&state->watching, 0, GQ_RELEASE, GQ_SYS); /* [W1] release: licenses the next to use the sightings */
+  return status;
+}
+
+/* Those that have run for too long. */
+static void cpu_suspect(gq_backend_state *state, gq_suspects *suspects)
+{
+  const uint64_t limit = (uint64_t)state->c->stall_ms * 1000000u, now = gq_now();
+  uint32_t idle = 0;
+
+  for (; !gq_cas32(&state->watching, &idle, 1, GQ_ACQUIRE); idle = 0) gq_pause(); /* [W1] */
+  for (uint32_t i = 0; i < state->worker_count; i++) {
+    const worker *w = &state->workers[i];
+    const uint64_t id = gq_ld64(&w->busy_id, GQ_RELAXED, GQ_SYS);
+
+    if (id && id == w->sighting.id && now - w->sighting.since > limit)
+      gq_suspect(suspects, state->c->lanes, state->c->lane_count, id, 1);
+  }
+  gq_st32(&state->watching, 0, GQ_RELEASE, GQ_SYS);
 }
 
 static void cpu_count(gq_backend_state *state, gq_consumed *counters)
@@ -224,4 +246,4 @@ static gq_status cpu_start(gq_backend_state **out, const gq_consumption *c, char
   return GQ_OK;
 }
 
-const gq_backend_ops gq_cpu_backend = {cpu_check, cpu_start, cpu_kick, cpu_health, cpu_count, cpu_stop};
+const gq_backend_ops gq_cpu_backend = {cpu_check, cpu_start, cpu_kick, cpu_health, cpu_suspect, cpu_count, cpu_stop};

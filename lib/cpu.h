@@ -29,7 +29,8 @@ typedef struct worker {
   GQ_LINE gq_backend_state *state;
   pthread_t thread;
   gq_consumed counters;      /* written by this worker, read by gq_stats() */
-  gq_a64 busy_since, busy_id; /* what it runs, 0: nothing */
+  gq_a64 busy_id;            /* what it runs, 0: nothing */
+  gq_sighting sighting;      /* under `watching` */
   fetched batch[FETCH];
   uint8_t reply[528] __attribute__((aligned(16)));
   gq_context context;        /* what its messages run in */
@@ -48,6 +49,7 @@ struct gq_backend_state {
   int32_t init_code;         /* what the handler's init gave */
   GQ_LINE gq_a32 bell;       /* sleeping workers wait here */
   gq_a32 stop;
+  gq_a32 watching;           /* 1 while a thread looks at the workers */
   GQ_LINE gq_a32 awake;
   gq_a64 parks, relaunches;
 };

@@ -97,7 +97,7 @@ static void stamp(const worker *w, const fetched *f, bool at_end, uint64_t now)
   const gq_lane *lane = &w->state->c->lanes[f->lane];
   gq_stamp *stamps = &lane->start_stamps[(f->position & lane->ring_mask) / GQ_SAMPLE];
 
-  if (f->position % GQ_SAMPLE == 0) gq_st64(at_end ? &stamps->end : &stamps->start, now, GQ_RELAXED, GQ_SYS);
+  gq_st64(at_end ? &stamps->end : &stamps->start, now, GQ_RELAXED, GQ_SYS);
 }
 
 static outcome run(worker *w, const fetched *f, const gq_job *job)
@@ -107,27 +107,19 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   const uint64_t id = gq_id_make(f->lane, f->position);
   gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
   gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
-  const bool timed = !c->is_short || job->has_slot || f->position % GQ_SAMPLE == 0;
   outcome o = {job->malformed ? GQ_MALFORMED : GQ_CANCELLED, 0, 0, 0, NULL};
 
   if (job->malformed || job->cancelled) return o;
-  if (timed) {
-    const uint64_t now = gq_now();
-
-    gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
-    gq_st64(&w->busy_since, now, GQ_RELEASE, GQ_SYS);
-    stamp(w, f, false, now);
-  }
+  if (f->position % GQ_SAMPLE == 0) stamp(w, f, false, gq_now());
+  gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
   for (;;) {
     o.code = c->handler->function(&msg, &reply, &w->context);
     if (o.code != GQ_RETRY || msg.attempt >= c->limits.attempts) break;
     msg.attempt++;
     reply.size = 0;
   }
-  if (timed) {
-    stamp(w, f, true, gq_now());
-    gq_st64(&w->busy_since, 0, GQ_RELAXED, GQ_SYS);
-  }
+  gq_st64(&w->busy_id, 0, GQ_RELAXED, GQ_SYS);
+  if (f->position % GQ_SAMPLE == 0) stamp(w, f, true, gq_now());
   o.status = o.code ? GQ_FAILED : reply.size > job->room ? GQ_RESULT_TOO_LARGE : GQ_OK;
   o.attempts = msg.attempt;
   o.size = reply.size;

@@ -28,12 +28,27 @@ static void leave(gq_backend_state *s)
   s->d->cuCtxPopCurrent(&dropped);
 }
 
+/* What the device has become for this process: CUDA offers no way back from a fault, and a new context waits for a
+ * kernel that does not end. Atomic. */
+static uint32_t faulted, stuck_kernels;
+
+void gq_cuda_note_fault(void)
+{
+  __atomic_store_n(&faulted, 1, __ATOMIC_RELEASE);
+}
+
 static gq_status cuda_check(const gq_consumption *c)
 {
   const gq_cuda_driver *driver;
   gq_device_info info;
   gq_status status = gq_cuda_driver_load(&driver);
 
+  if (__atomic_load_n(&faulted, __ATOMIC_ACQUIRE))
+    return gq_fail(GQ_NO_BACKEND, "an earlier queue of this process lost the GPU to a fault; CUDA works again in a new "
+                                  "process only");
+  if (__atomic_load_n(&stuck_kernels, __ATOMIC_ACQUIRE))
+    return gq_fail(GQ_NO_BACKEND, "a handler of another queue of this process is stuck on the GPU, and a further queue "
+                                  "would wait for it");
   info.size = sizeof info;
   return status == GQ_OK ? gq_cuda_check_device(driver, c->device, &info) : status;
 }
@@ -99,8 +114,29 @@ static bool is_parked(const gq_consumption *c)
 static gq_status gone(gq_backend_state *s, gq_cuda_result error)
 {
   __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
-  return gq_cuda_failed(s->d, GQ_DEVICE_LOST, error, "the resident kernel ended with an error; this process cannot use "
-                                                  "the GPU again");
+  gq_cuda_note_fault();
+  return gq_cuda_failed(s->d, GQ_DEVICE_LOST, error, "the GPU stopped it, and this process cannot use the GPU again");
+}
+
+/* \return GQ_OK, or that a handler is taking too long. The caller holds `launching`. */
+static gq_status check_stall(gq_backend_state *s)
+{
+  const uint64_t ns = gq_begun_watch(&s->begun, s->c, gq_now());
+
+  if (!ns) return GQ_OK;
+  if (!s->stuck) __atomic_fetch_add(&stuck_kernels, 1, __ATOMIC_ACQ_REL);
+  s->stuck = true;
+  return gq_fail(GQ_DEVICE_LOST, "it has not come back for %.0f ms; the limit is stall_ms, %u ms", (double)ns * 1e-6,
+                 s->c->stall_ms);
+}
+
+/* What had been begun; if a fault was so quick that no note of it arrived, all that has not finished. */
+static void cuda_suspect(gq_backend_state *s, gq_suspects *suspects)
+{
+  pthread_mutex_lock(&s->launching);
+  gq_begun_suspect(&s->begun, s->c, suspects);
+  if (suspects->count == 0) gq_suspect_all(suspects, s->c->lanes, s->c->lane_count);
+  pthread_mutex_unlock(&s->launching);
 }
 
 /* A message was enqueued while the lanes said parked. The kernel is leaving, or has left, or has seen the message at
@@ -160,10 +196,6 @@ static gq_status cuda_health(gq_backend_state *s)
   gq_cuda_result error;
   gq_status status = GQ_OK;
 
-  if (gq_ld32(&s->control->stalled, GQ_ACQUIRE, GQ_SYS))
-    return gq_fail(GQ_DEVICE_LOST, "the handler has been running on message %#llx for %.0f ms, longer than stall_ms, "
-                                   "%u ms", (unsigned long long)gq_ld64(&s->control->stalled_id, GQ_RELAXED, GQ_SYS),
-                   (double)gq_ld64(&s->control->stalled_ns, GQ_RELAXED, GQ_SYS) * 1e-6, s->c->stall_ms);
   if (pthread_mutex_trylock(&s->launching) != 0) return GQ_OK; /* somebody is launching */
   if (__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE)) {
     status = gq_fail(GQ_DEVICE_LOST, "the resident kernel is gone; this process cannot use the GPU again");
@@ -179,6 +211,7 @@ static gq_status cuda_health(gq_backend_state *s)
   } else {
     status = gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
   }
+  if (status == GQ_OK) status = check_stall(s);
   pthread_mutex_unlock(&s->launching);
   return status;
 }
@@ -193,7 +226,8 @@ static void cuda_count(gq_backend_state *s, gq_consumed *counters)
   pthread_mutex_lock(&s->launching);
   ask = gq_add32(&s->control->ask, 1, GQ_ACQ_REL) + 1;
   while (gq_ld32(&s->control->answered, GQ_ACQUIRE, GQ_SYS) != ask &&
-         gq_ld32(&s->control->left, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch && gq_now() - begin < ANSWER_NS)
+         gq_ld32(&s->control->left, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch && gq_now() - begin < ANSWER_NS &&
+         !__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE))
     gq_pause();
   counters->taken = gq_ld64(&from->taken, GQ_RELAXED, GQ_SYS);
   counters->finished = gq_ld64(&from->finished, GQ_RELAXED, GQ_SYS);
@@ -221,7 +255,9 @@ static void tear_down(gq_backend_state *s)
   if (s->module) d->cuModuleUnload(s->module);
   if (s->stream) d->cuStreamDestroy(s->stream);
   d->cuCtxDestroy(s->context); /* also pops it */
+  if (s->stuck) __atomic_fetch_sub(&stuck_kernels, 1, __ATOMIC_ACQ_REL); /* it came back after all */
 free_state:
+  free(s->begun.sightings);
   pthread_mutex_destroy(&s->launching);
   free(s);
 }
@@ -241,6 +277,7 @@ static gq_status cuda_start(gq_backend_state **out, const gq_consumption *c, cha
   if (status == GQ_OK) status = gq_cuda_prepare_memory(s);
   if (status == GQ_OK) status = gq_cuda_init_handler(s);
   if (status == GQ_TIMEOUT) { /* the kernel of its init still runs, on this memory */
+    __atomic_fetch_add(&stuck_kernels, 1, __ATOMIC_ACQ_REL);
     leave(s);
     return status;
   }
@@ -282,6 +319,7 @@ static gq_status cuda_stop(gq_backend_state *s)
   while ((error = s->d->cuStreamQuery(s->stream)) == GQ_CUDA_NOT_READY && gq_now() - begin < STOP_NS)
     nanosleep(&nap, NULL);
   if (error == GQ_CUDA_NOT_READY) {
+    if (!s->stuck) __atomic_fetch_add(&stuck_kernels, 1, __ATOMIC_ACQ_REL);
     leave(s);
     return gq_fail(GQ_DEVICE_LOST, "a handler is still running on the GPU; it ends with the process, and the queue's "
                                    "memory is left behind");
@@ -291,4 +329,5 @@ static gq_status cuda_stop(gq_backend_state *s)
                                          "again") : GQ_OK;
 }
 
-const gq_backend_ops gq_cuda_backend = {cuda_check, cuda_start, cuda_kick, cuda_health, cuda_count, cuda_stop};
+const gq_backend_ops gq_cuda_backend = {cuda_check,   cuda_start, cuda_kick, cuda_health,
+                                        cuda_suspect, cuda_count, cuda_stop};

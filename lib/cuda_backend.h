@@ -4,6 +4,7 @@
 #define GQ_CUDA_BACKEND_H
 #include "backend.h"
 #include "cuda/device.h"
+#include "cuda_begun.h"
 #include "cuda_driver.h"
 
 struct gq_backend_state {
@@ -13,7 +14,8 @@ struct gq_backend_state {
   gq_cuda_stream stream;
   gq_cuda_module module;
   gq_cuda_function kernel, init_kernel;
-  gq_control *control;          /* mapped host memory */
+  gq_control *control;          /* mapped host memory, with the notes of gq_begun behind it */
+  gq_begun begun;               /* under `launching` */
   gq_cuda_address memory;       /* all device memory, in one piece */
   uint64_t memory_bytes;
   uint32_t registered;          /* lanes registered with the driver */
@@ -26,6 +28,7 @@ struct gq_backend_state {
   uint64_t beat, beat_seen;     /* latest heartbeat and when it was first seen; under `launching` */
   uint32_t stopping;            /* under `launching` */
   uint32_t failed;              /* atomic: a CUDA call has failed for good */
+  bool stuck;                   /* counted in stuck_kernels; under `launching` */
 };
 
 /** Fail with what was being done and what the driver says of it. */
@@ -33,6 +36,9 @@ gq_status gq_cuda_failed(const gq_cuda_driver *d, gq_status status, gq_cuda_resu
 
 /** Make a context, load the kernel and decide how large it is. The context stays current. */
 gq_status gq_cuda_load(gq_backend_state *s);
+
+/** The GPU has stopped a kernel: this process cannot use it again, and further queues are told so. */
+void gq_cuda_note_fault(void);
 
 /** Register the lanes with the driver, and allocate and fill device memory. The context is current. On failure, what
  * was done is undone when the backend's state is torn down. */

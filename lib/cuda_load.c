@@ -124,9 +124,7 @@ static void choose_roles(gq_backend_state *s)
   if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
   q->ring_log2 = 13; /* more than all ingress warps hold at once */
   while ((1u << q->ring_log2) < 128 * ingress) q->ring_log2++;
-  q->servers = (s->blocks - q->ingress_blocks) * (s->c->scope == GQ_SCOPE_BLOCK ? 1 : warps);
   q->park_ns = (uint64_t)s->c->park_us * 1000;
-  q->stall_ns = (uint64_t)s->c->stall_ms * 1000000;
   q->may_take_long = !s->c->is_short;
   q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
@@ -172,9 +170,11 @@ gq_status gq_cuda_init_handler(gq_backend_state *s)
     if (limit && gq_now() - begin > limit) return gq_init_stalled(s->c->handler->declared, s->c->stall_ms);
     nanosleep(&nap, NULL);
   }
-  if (error)
+  if (error) {
+    gq_cuda_note_fault();
     return gq_cuda_failed(s->d, GQ_FAILED, error, "the handler's init ended with an error of the GPU; this process "
                                                   "cannot use the GPU again");
+  }
   code = (int32_t)gq_ld32(&s->control->init_code, GQ_ACQUIRE, GQ_SYS);
   return code ? gq_init_refused(s->c->handler->declared, code) : GQ_OK;
 }

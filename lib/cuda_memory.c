@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The CUDA backend's memory: one piece on the device, a page of mapped host memory, and the lanes. */
+/* The CUDA backend's memory: one piece on the device, some pages of mapped host memory, and the lanes. */
 #include "cuda_backend.h"
 
 #include <stdio.h>
@@ -36,7 +36,6 @@ static uint64_t lay_out(gq_backend_state *s, uint64_t base)
   q->ring_origins = carve(&at, entries * sizeof(gq_unit));
   q->ring_free = carve(&at, entries * sizeof(gq_a32));
   q->cursors = carve(&at, (uint64_t)q->lane_count * q->warps_per_lane * sizeof(gq_cursor));
-  q->busy = carve(&at, q->servers * sizeof(gq_busy));
   q->map.ended = carve(&of_lane, sizeof(gq_a64));
   q->map.front = carve(&of_lane, sizeof(gq_front));
   q->map.keys = carve(&of_lane, cells * sizeof(gq_key_word));
@@ -113,23 +112,40 @@ static gq_cuda_result fill_memory(gq_backend_state *s, const uint64_t *bases)
   return error;
 }
 
+/* The control page with the notes of what warps have begun. */
+static gq_status map_control(gq_backend_state *s)
+{
+  const gq_cuda_driver *d = s->d;
+  size_t bytes = sizeof *s->control;
+  gq_cuda_address control = 0;
+  gq_cuda_result error;
+
+  s->begun.warps = s->blocks * s->threads / 32;
+  s->begun.sightings = calloc(s->begun.warps, sizeof *s->begun.sightings);
+  if (!s->begun.sightings) return gq_fail(GQ_NO_MEMORY, "no memory to watch %u warps", s->begun.warps);
+  bytes += gq_begun_bytes(s->begun.warps);
+  error = d->cuMemHostAlloc((void **)&s->control, bytes,
+                            GQ_CUDA_MEMHOSTALLOC_PORTABLE | GQ_CUDA_MEMHOSTALLOC_DEVICEMAP);
+  if (!error) {
+    memset(s->control, 0, bytes);
+    error = d->cuMemHostGetDevicePointer(&control, s->control, 0);
+  }
+  if (error) return gq_cuda_failed(d, GQ_NO_MEMORY, error, "a few pages of mapped host memory");
+  s->queue.control = control;
+  s->queue.begun = control + sizeof *s->control;
+  s->begun.notes = (const gq_unit *)(const void *)(s->control + 1);
+  return GQ_OK;
+}
+
 gq_status gq_cuda_prepare_memory(gq_backend_state *s)
 {
   const gq_cuda_driver *d = s->d;
   uint64_t *bases = calloc(s->queue.lane_count, sizeof *bases);
-  gq_cuda_address control = 0;
   gq_cuda_result error;
-  gq_status status = GQ_OK;
+  gq_status status;
 
   if (!bases) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", s->queue.lane_count);
-  error = d->cuMemHostAlloc((void **)&s->control, sizeof *s->control,
-                            GQ_CUDA_MEMHOSTALLOC_PORTABLE | GQ_CUDA_MEMHOSTALLOC_DEVICEMAP);
-  if (!error) {
-    memset(s->control, 0, sizeof *s->control);
-    error = d->cuMemHostGetDevicePointer(&control, s->control, 0);
-  }
-  if (error) status = gq_cuda_failed(d, GQ_NO_MEMORY, error, "a page of mapped host memory");
-  s->queue.control = control;
+  status = map_control(s);
   for (uint32_t i = 0; i < s->queue.lane_count && status == GQ_OK; i++)
     status = register_lane(s, &s->c->lanes[i], &bases[i]);
   if (status != GQ_OK) goto free_bases;

@@ -35,7 +35,8 @@ typedef struct gq_core {
   uint32_t lost;              /* atomic: the device is gone */
   uint64_t health_asked;      /* atomic: when a call that did not wait last asked for the backend's health */
   pthread_mutex_t lock;       /* opening and closing lanes, the event thread, the reason of a loss */
-  char lost_text[512];
+  char lost_text[768];
+  gq_suspects suspects;       /* set before `lost` */
   char text[1024];
   gq_stripe stripes[GQ_STRIPES];
   gq_histogram stages[GQ_STAGES];

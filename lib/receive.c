@@ -220,6 +220,10 @@ gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion
   gq_status status;
 
   if (!size || (!data && room)) return null_argument("gq_completion_payload");
+  if (!lane && completion->status == GQ_DEVICE_LOST) { /* a suspect: nobody takes it, and it has no result to release */
+    lane = lane_of(queue->core, completion->id);
+    if (lane && gq_lane_standing(lane, position) != GQ_STANDING_LIVE) lane = NULL;
+  }
   if (!lane) return unknown(completion->id);
   status = gq_lane_payload(lane, position, data, size);
   if (status == GQ_TOO_SMALL)

@@ -72,7 +72,12 @@ gq_status gq_check_health(gq_core *core)
     if (core->backend->health(core->state) == GQ_OK) return GQ_OK;
     pthread_mutex_lock(&core->lock);
     if (!core->lost) {
-      snprintf(core->lost_text, sizeof core->lost_text, "%s", gq_last_error());
+      char names[256];
+
+      core->backend->suspect(core->state, &core->suspects);
+      gq_suspects_say(&core->suspects, names, sizeof names);
+      snprintf(core->lost_text, sizeof core->lost_text, "handler %s, running on %s: %s",
+               core->consumption.handler->declared->info.name, names, gq_last_error());
       __atomic_store_n(&core->lost, 1, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&core->lock);

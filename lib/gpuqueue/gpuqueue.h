@@ -53,7 +53,8 @@ typedef enum gq_status {
   GQ_NO_HANDLER = 12,       /**< no handler of that name, or not in that scope */
   GQ_NO_BACKEND = 13,       /**< the backend asked for cannot run here */
   GQ_NO_DEVICE = 14,        /**< no device of that number */
-  GQ_DEVICE_LOST = 15,      /**< the device faulted or stopped answering; the queue cannot go on */
+  GQ_DEVICE_LOST = 15,      /**< the device faulted or stopped answering, or a handler crashed or hung; the queue cannot
+                                 go on. gq_list_suspects() says which messages were being handled */
   GQ_NO_MEMORY = 16,        /**< host or device memory ran out */
   GQ_SYSTEM = 17,           /**< an operating system call failed; the text says which and why */
   GQ_MALFORMED = 18         /**< the consumer refused a cell whose sizes or offsets are out of bounds */
@@ -101,7 +102,8 @@ typedef struct gq_options {
                                    any other code than 0 is final */
   int64_t timeout_ms;         /**< what GQ_DEFAULT_TIMEOUT means, in milliseconds; -1: no limit */
   uint32_t ordered;           /**< 1: gq_poll() and gq_wait() give completions in enqueue order */
-  uint32_t stall_ms;          /**< a handler that runs longer than this is a fault; 0: no limit */
+  uint32_t stall_ms;          /**< a handler that runs longer than this on one message, all its attempts together, is a
+                                   fault: the queue is lost. 0: no limit */
   const char *state;          /**< file with the handler's state: weights, tables; NULL or "": none */
   const void *state_data;     /**< instead of a file: the state's bytes; copied by gq_init() */
   uint64_t state_data_bytes;  /**< how many */
@@ -284,7 +286,8 @@ GQ_API gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max
 /** Like gq_poll(), but wait for the first. \return GQ_TIMEOUT instead of GQ_AGAIN; GQ_SHUT_DOWN. */
 GQ_API gq_status gq_wait(gq_queue *queue, gq_completion *completions, size_t max, int64_t timeout_ns, size_t *count);
 
-/** Copy the payload that the completed message had, before it is released: what a dead letter keeps.
+/** Copy the payload that the completed message had, before it is released: what a dead letter keeps. Also of a message
+ * from gq_list_suspects().
  * \param size  in: capacity of \p data; out: size of the payload
  * \return GQ_OK; GQ_TOO_SMALL (\p size says how much it needs). */
 GQ_API gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion, void *data, size_t *size);
@@ -304,6 +307,14 @@ GQ_API int gq_event_fd(gq_queue *queue);
  * \return GQ_OK: asked; GQ_AGAIN: too late, it has finished (its result stays to be read); GQ_UNKNOWN_ID.
  * Lock-free; any thread. */
 GQ_API gq_status gq_cancel(gq_queue *queue, uint64_t id);
+
+/** After GQ_DEVICE_LOST: the messages whose handlers were running, one or several of which are to blame. Other messages
+ * without a result are not: whoever sends messages again can send those first, and these one at a time.
+ * \param suspects  out: the first \p max of them: id, tag, key and the status GQ_DEVICE_LOST. They have no result and are
+ *                  not held; gq_completion_payload() gives what was sent
+ * \param count     out: how many there are, 4096 at most, whatever \p max is
+ * \return GQ_OK; GQ_AGAIN while the queue is not lost. Wait-free; any thread. */
+GQ_API gq_status gq_list_suspects(gq_queue *queue, gq_completion *suspects, size_t max, size_t *count);
 
 /* --------------------------------------------------------------------------------------------------- watching */
 

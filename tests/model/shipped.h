@@ -167,6 +167,7 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
 #include "../../lib/send.c"
 #include "../../lib/receive.c"
 #include "../../lib/wait.c"
+#include "../../lib/suspects.c"
 #undef SPIN_NS
 #define FETCH 2u
 #define RING_LOG2 gq_model_ring_log2
