@@ -28,9 +28,16 @@ static gq_status cpu_kick(gq_backend_state *state)
 static gq_status cpu_health(gq_backend_state *state)
 {
   const uint64_t limit = (uint64_t)state->c->stall_ms * 1000000u, now = gq_now();
+  const uint32_t crashed = gq_ld32(&state->crashed, GQ_ACQUIRE, GQ_SYS); /* [W2] */
   gq_status status = GQ_OK;
   uint32_t idle = 0;
 
+  if (crashed) {
+    char how[128];
+
+    gq_crash_say(&state->workers[crashed - 1].crash, how, sizeof how);
+    return gq_fail(GQ_DEVICE_LOST, "%s", how);
+  }
   if (!limit || !gq_cas32(&state->watching, &idle, 1, GQ_ACQUIRE)) return GQ_OK; /* [W1] */
   for (uint32_t i = 0; i < state->worker_count; i++) {
     worker *w = &state->workers[i];
@@ -44,10 +51,11 @@ static gq_status cpu_health(gq_backend_state *state)
   return status;
 }
 
-/* Those that have run for too long. */
+/* The one whose handler crashed, or those that have run for too long. */
 static void cpu_suspect(gq_backend_state *state, gq_suspects *suspects)
 {
   const uint64_t limit = (uint64_t)state->c->stall_ms * 1000000u, now = gq_now();
+  const uint32_t crashed = gq_ld32(&state->crashed, GQ_ACQUIRE, GQ_SYS);
   uint32_t idle = 0;
 
   for (; !gq_cas32(&state->watching, &idle, 1, GQ_ACQUIRE); idle = 0) gq_pause(); /* [W1] */
@@ -55,7 +63,7 @@ static void cpu_suspect(gq_backend_state *state, gq_suspects *suspects)
     const worker *w = &state->workers[i];
     const uint64_t id = gq_ld64(&w->busy_id, GQ_RELAXED, GQ_SYS);
 
-    if (id && id == w->sighting.id && now - w->sighting.since > limit)
+    if (crashed ? i + 1 == crashed : id && id == w->sighting.id && now - w->sighting.since > limit)
       gq_suspect(suspects, state->c->lanes, state->c->lane_count, id, 1);
   }
   gq_st32(&state->watching, 0, GQ_RELEASE, GQ_SYS);
@@ -81,6 +89,8 @@ static void cpu_count(gq_backend_state *state, gq_consumed *counters)
 static void free_state(gq_backend_state *state)
 {
   for (uint32_t l = 0; state->sources && l < state->c->lane_count; l++) free(state->sources[l].keys);
+  if (state->guard_stacks) gq_guard_remove();
+  free(state->guard_stacks);
   free(state->sources);
   free(state->workers);
   free(state->scratch);
@@ -149,6 +159,12 @@ static gq_status allocate(gq_backend_state *state, const gq_consumption *c)
   for (uint32_t l = 0; l < c->lane_count; l++) {
     state->sources[l].keys = calloc(c->lanes[l].ring_mask + 1, sizeof(gq_key_word));
     if (!state->sources[l].keys) return gq_fail(GQ_NO_MEMORY, "no memory for a lane's key order");
+  }
+  if (c->guard) {
+    state->guard_stacks = malloc((size_t)state->worker_count * GQ_GUARD_STACK_BYTES);
+    if (!state->guard_stacks)
+      return gq_fail(GQ_NO_MEMORY, "no memory for the guards of %u workers", state->worker_count);
+    gq_guard_install();
   }
   return GQ_OK;
 }
@@ -231,6 +247,7 @@ static gq_status cpu_start(gq_backend_state **out, const gq_consumption *c, char
     int error;
 
     w->state = state;
+    if (state->guard_stacks) w->guard_stack = state->guard_stacks + (size_t)state->started * GQ_GUARD_STACK_BYTES;
     error = gq_start_thread(&w->thread, gq_cpu_work, w);
     if (error) {
       char reason[128];

@@ -3,6 +3,7 @@
 #ifndef GQ_CPU_H
 #define GQ_CPU_H
 #include "backend.h"
+#include "guard.h"
 #include "ring.h"
 
 #ifndef GQ_MODEL             /* the model checker takes small ones */
@@ -31,6 +32,8 @@ typedef struct worker {
   gq_consumed counters;      /* written by this worker, read by gq_stats() */
   gq_a64 busy_id;            /* what it runs, 0: nothing */
   gq_sighting sighting;      /* under `watching` */
+  gq_crash crash;            /* how its handler crashed: see `crashed` */
+  uint8_t *guard_stack;      /* NULL without the guard */
   fetched batch[FETCH];
   uint8_t reply[528] __attribute__((aligned(16)));
   gq_context context;        /* what its messages run in */
@@ -45,11 +48,13 @@ struct gq_backend_state {
   uint64_t scratch_bytes;
   gq_ring_counts *ring;
   gq_unit *ring_cells, *ring_origins;
+  uint8_t *guard_stacks;     /* NULL without the guard */
   gq_a32 *ring_free;
   int32_t init_code;         /* what the handler's init gave */
   GQ_LINE gq_a32 bell;       /* sleeping workers wait here */
   gq_a32 stop;
   gq_a32 watching;           /* 1 while a thread looks at the workers */
+  gq_a32 crashed;            /* the first worker whose handler has crashed, plus one */
   GQ_LINE gq_a32 awake;
   gq_a64 parks, relaunches;
 };

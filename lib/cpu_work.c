@@ -5,6 +5,7 @@
 #include "cpu.h"
 
 #include <sched.h>
+#include <signal.h>
 
 #define SPIN_NS 50000u       /* how long an idle worker looks around before it sleeps */
 
@@ -100,6 +101,31 @@ static void stamp(const worker *w, const fetched *f, bool at_end, uint64_t now)
   gq_st64(at_end ? &stamps->end : &stamps->start, now, GQ_RELAXED, GQ_SYS);
 }
 
+/* Call the handler, guarded if the queue is. \return false if it crashed, and may have written anywhere before. */
+static bool call(worker *w, const gq_msg *msg, gq_reply *reply, int32_t *code)
+{
+  gq_handler_function *function = w->state->c->handler->function;
+
+  if (!w->guard_stack) {
+    *code = function(msg, reply, &w->context);
+    return true;
+  }
+  if (gq_guard_run(function, msg, reply, &w->context, code, &w->crash)) return true;
+  *code = GQ_CODE_ARITHMETIC;
+  return w->crash.signal == SIGFPE; /* raised by an instruction that writes nothing */
+}
+
+/* This worker's handler crashed: nothing more is begun. Who waits learns it from cpu_health(). */
+static void note_crash(worker *w)
+{
+  gq_backend_state *state = w->state;
+  uint32_t none = 0;
+
+  gq_cas32(&state->crashed, &none, (uint32_t)(w - state->workers) + 1, GQ_RELEASE); /* [W2] its `crash` is written */
+  gq_st32(&state->stop, 1, GQ_RELEASE, GQ_SYS);
+  gq_wake(&state->bell, 0x7fffffff);
+}
+
 static outcome run(worker *w, const fetched *f, const gq_job *job)
 {
   const gq_consumption *c = w->state->c;
@@ -113,7 +139,11 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   if (f->position % GQ_SAMPLE == 0) stamp(w, f, false, gq_now());
   gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
   for (;;) {
-    o.code = c->handler->function(&msg, &reply, &w->context);
+    if (!call(w, &msg, &reply, &o.code)) { /* busy_id stays, and names the message */
+      note_crash(w);
+      o.status = GQ_DEVICE_LOST;
+      return o;
+    }
     if (o.code != GQ_RETRY || msg.attempt >= c->limits.attempts) break;
     msg.attempt++;
     reply.size = 0;
@@ -167,6 +197,7 @@ static void serve(worker *w, fetched *f)
       step_aside(w->state);
     }
     o = run(w, f, &job);
+    if (o.status == GQ_DEVICE_LOST) return; /* the worker ends; its message has no result */
     if (may_take_long) step_back(w->state);
     if (job.key) next = gq_key_finish(word, position);
     complete(w, f, &job, &o);
@@ -326,6 +357,7 @@ void *gq_cpu_work(void *argument)
   gq_backend_state *state = w->state;
   uint64_t idle_since = 0;
 
+  if (w->guard_stack) gq_guard_enter(w->guard_stack);
   while (!gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS)) {
     if (serve_ring(w) || serve_lanes(w)) {
       idle_since = 0;

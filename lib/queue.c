@@ -167,6 +167,7 @@ static gq_status start(gq_core *core, const gq_options *o)
   core->consumption.workers = o->workers;
   core->consumption.park_us = o->park_us;
   core->consumption.stall_ms = o->stall_ms;
+  core->consumption.guard = o->guard;
   status = choose_handler(&core->consumption, o);
   if (status != GQ_OK) return status;
   status = choose_shape(&shape, &core->consumption, o);

@@ -36,6 +36,8 @@ static gq_status verdict(const gq_finished *f, uint64_t id)
   case GQ_OK: return GQ_OK;
   case GQ_FAILED:
     gq_set_failure(f->code, f->attempts);
+    if (f->code == GQ_CODE_ARITHMETIC)
+      return gq_fail(GQ_FAILED, "message %#llx: the handler divided by zero (SIGFPE)", (unsigned long long)id);
     if (f->code != GQ_RETRY) snprintf(code, sizeof code, "%d", f->code);
     return gq_fail(GQ_FAILED, "message %#llx: the handler returned %s (%u attempt%s)", (unsigned long long)id, code,
                    f->attempts, f->attempts == 1 ? "" : "s");

@@ -328,6 +328,7 @@ int settings_parse(struct settings *settings, int argc, char **argv)
   }
   settings->handler_given = getenv("GPUQUEUE_HANDLER") != NULL;
   settings->queue.ordered = 1;
+  if (!getenv("GPUQUEUE_GUARD")) settings->queue.guard = 1; /* this process has no signal handlers of its own to mind */
 
   while (arguments.at < argc) {
     char *argument = argv[arguments.at++];

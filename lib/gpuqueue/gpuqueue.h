@@ -109,6 +109,10 @@ typedef struct gq_options {
   uint64_t state_data_bytes;  /**< how many */
   uint64_t state_bytes;       /**< size of the state, what is not given being zeros; 0: what is given, or what the handler
                                    declares if that is more */
+  uint32_t guard;             /**< CPU backend. 0: a handler that crashes is a crash of the process. 1: SIGSEGV, SIGBUS,
+                                   SIGFPE and SIGILL are caught while a handler runs, with signal handlers that pass on
+                                   what happens elsewhere; after SIGFPE the message ends in GQ_FAILED with the code
+                                   GQ_CODE_ARITHMETIC, after the others the queue is lost (GQ_DEVICE_LOST) */
 } gq_options;
 
 typedef enum gq_backend { GQ_BACKEND_AUTO = 0, GQ_BACKEND_CUDA = 1, GQ_BACKEND_CPU = 2 } gq_backend;
@@ -266,6 +270,10 @@ GQ_API gq_status gq_dequeue_result(gq_queue *queue, uint64_t id, void *data, siz
  * \param attempts  out: how often the handler ran; either may be NULL
  * Wait-free. */
 GQ_API void gq_last_failure(int32_t *code, uint32_t *attempts);
+
+/** In place of the handler's own code: it divided an integer by zero, or INT_MIN by -1 (CPU backend with the option
+ * `guard`). Not tried again. A GPU has no such fault: there the division gives some number. */
+#define GQ_CODE_ARITHMETIC (-8)
 
 /** A finished message, held until gq_release(). */
 typedef struct gq_completion {

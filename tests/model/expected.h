@@ -67,6 +67,7 @@ static const excuse excuses[] = {
    "[T1] and the tags license what it reads next; a parked word that stays set costs bells only"},
   {GQ_NO_RELEASE, "step_back", "add", "&state->awake",
    "nobody is the last before this worker's next decrement, which releases all that it did"},
+  {GQ_NO_ACQUIRE, "cpu_health", "load", "&state->crashed", "no handler crashes here [W2]"},
   {GQ_SPLIT, "sleep_until_rung", "add", "&state->parks", statistics},
   {GQ_SPLIT, "sleep_until_rung", "add", "&state->relaunches", statistics},
 };

@@ -120,7 +120,7 @@ void fixture::begin(const shape &s, unsigned clients)
   state.sources = sources, sources[0].keys = keys;
   state.ring = &ring, state.ring_cells = ring_cells, state.ring_origins = ring_origins, state.ring_free = ring_free;
   state.awake.v.store(s.workers, rl::mo_relaxed, $);
-  for (auto &w : workers) w.state = &state, memset((void *)&w.counters, 0, sizeof w.counters);
+  for (auto &w : workers) w.state = &state, w.guard_stack = NULL, memset((void *)&w.counters, 0, sizeof w.counters);
 }
 
 /* The handler: echoes the first word, which is the message's number, and counts. */

@@ -147,6 +147,7 @@ class Queue:
         stall_ms: _Option = ...,
         state: _Option = ...,
         state_bytes: _Option = ...,
+        guard: _Option = ...,
     ) -> None: ...
     @property
     def describe(self) -> str: ...

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guard of the CPU backend: a handler that crashes is left behind where it is, and the process lives. It needs
+ * signal handlers, which are the application's business, so it is an option (`guard`), and off unless asked for. */
+#ifndef GQ_GUARD_H
+#define GQ_GUARD_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "handlers.h"
+
+#define GQ_GUARD_STACK_BYTES 65536u
+
+/** How a handler crashed. */
+typedef struct gq_crash {
+  int signal;
+  const void *address;  /* with SIGSEGV and SIGBUS: what it touched; else where it was */
+  bool is_stack;        /* it ran out of stack */
+} gq_crash;
+
+/** Install the guard's signal handlers, in front of what is there; counted, so each call needs a gq_guard_remove().
+ * With AddressSanitizer in the process nothing is installed: its report says more, and it wants to end the process. */
+void gq_guard_install(void);
+/** Put back what was there before, unless somebody has put another handler over the guard's since. */
+void gq_guard_remove(void);
+
+/** In a thread that is going to call gq_guard_run(). \param stack  GQ_GUARD_STACK_BYTES for the signal handler, which
+ * cannot use the thread's own when that has run over; lives until the thread ends */
+void gq_guard_enter(void *stack);
+
+/** Run the handler. \return true with what it returned in \p code, or false with how it crashed. */
+bool gq_guard_run(gq_handler_function *function, const gq_msg *msg, gq_reply *reply, const gq_context *context,
+                  int32_t *code, gq_crash *crash);
+
+/** "it crashed (SIGSEGV at address 0x8)", or that its stack ran over. */
+void gq_crash_say(const gq_crash *crash, char *text, size_t size);
+
+#endif
