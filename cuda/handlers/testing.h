@@ -4,6 +4,7 @@
 #define GQ_HANDLERS_TESTING_H
 
 #include "cuda/handlers/echo.h"
+#include "cuda/handlers/misbehave.h"
 
 #if !defined(__CUDACC__)
 #include <time.h>
