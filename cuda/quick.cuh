@@ -93,6 +93,7 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
     gq_reply reply = {stage.reply(0), room, 0};
     int32_t code;
 
+    gq_note(q, 0, msg.id, 1);
     if (sampled) gq_stamp(l, q.limits, position, 0, gq_clock_ns());
     for (;;) {
       code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
