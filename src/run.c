@@ -97,11 +97,13 @@ static int run_threads(struct run *run, struct writer *writer)
 
 static int finish_run(struct run *run, struct writer *writer, int status, int64_t started_ns)
 {
-  const uint64_t failed = atomic_load(&run->failed);
   const int number = stop_signal();
+  uint64_t failed;
   bool closed_pipe;
 
+  if (atomic_load(&run->device_lost)) writer_fail_suspects(writer);
   if (!writer_finish(writer)) status = EXIT_SYSTEM;
+  failed = atomic_load(&run->failed);
   closed_pipe = writer->output.error == EPIPE;
   if (run->dead_letters && !dead_letters_close(run->dead_letters)) status = EXIT_SYSTEM;
   if (number) say_how_far(writer, number == SIGINT ? "SIGINT" : "SIGTERM");

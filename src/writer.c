@@ -13,7 +13,10 @@
 
 #include <gpuqueue/handler.h>
 
-enum { COMPLETION_BATCH = 256 };
+enum {
+  COMPLETION_BATCH = 256,
+  MOST_SUSPECTS = 4096 /* that the library lists */
+};
 
 /** How long results wait in the buffer for more of them: not noticed by people, and enough to write in bulk. */
 #define LINGER_NS ((int64_t)500 * 1000)
@@ -57,7 +60,11 @@ static const char *failure_reason(const gq_completion *completion, char *text, s
   char code[16] = "GQ_RETRY";
 
   if (completion->code != GQ_RETRY) snprintf(code, sizeof code, "%" PRId32, completion->code);
-  if (completion->status == GQ_FAILED)
+  if (completion->status == GQ_DEVICE_LOST)
+    snprintf(text, size, "GQ_DEVICE_LOST: its handler was running when the device was lost");
+  else if (completion->status == GQ_FAILED && completion->code == GQ_CODE_ARITHMETIC)
+    snprintf(text, size, "GQ_FAILED: the handler divided by zero");
+  else if (completion->status == GQ_FAILED)
     snprintf(text, size, "GQ_FAILED: the handler returned %s (%" PRIu32 " attempt%s)", code, attempts,
              attempts == 1 ? "" : "s");
   else
@@ -204,6 +211,39 @@ bool writer_run(struct writer *writer)
   atomic_store(&run->writer_done, true);
   stop_reading(); /* it has ended, unless the output has failed */
   return say_output_error(&writer->output) && !atomic_load(&run->device_lost);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+  const gq_completion *first = a, *second = b;
+
+  return first->id < second->id ? -1 : first->id > second->id;
+}
+
+void writer_fail_suspects(struct writer *writer)
+{
+  struct run *run = writer->run;
+  const bool in_order = run->settings->queue.ordered;
+  gq_completion *suspects = allocate(MOST_SUSPECTS * sizeof *suspects);
+  uint64_t next = writer->received + 1; /* with one lane ids count the messages sent, from 1 on */
+  size_t count = 0, i;
+
+  if (gq_list_suspects(run->queue, suspects, MOST_SUSPECTS, &count) != GQ_OK) count = 0;
+  if (count > MOST_SUSPECTS) count = MOST_SUSPECTS;
+  qsort(suspects, count, sizeof *suspects, compare_ids);
+  for (i = 0; i < count; i++) {
+    struct record record = {suspects[i].tag, NULL, false};
+
+    if (run->records && !in_order) records_take(run->records, suspects[i].tag, &record);
+    for (; run->records && in_order && next <= suspects[i].id; next++) {
+      free(record.name);
+      record.name = NULL;
+      records_take(run->records, 0, &record);
+    }
+    fail_completion(writer, &suspects[i], &record);
+    free(record.name);
+  }
+  free(suspects);
 }
 
 bool writer_finish(struct writer *writer)

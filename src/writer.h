@@ -26,6 +26,9 @@ void writer_init(struct writer *writer, struct run *run, struct progress *progre
  * \return false if the output failed (writer->output.error; nothing is said about EPIPE) or the device did. */
 bool writer_run(struct writer *writer);
 
+/** The device was lost: tell, count and keep the messages that were being handled, as failed ones. Nothing else runs. */
+void writer_fail_suspects(struct writer *writer);
+
 /** \return false if the last of the output could not be written; said unless it is EPIPE. */
 bool writer_finish(struct writer *writer);
 
