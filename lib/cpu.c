@@ -115,15 +115,19 @@ static void deadline_in(struct timespec *until, uint64_t ns)
 static gq_status cpu_stop(gq_backend_state *state)
 {
   struct timespec until;
+  uint32_t left = 0;
 
   gq_st32(&state->stop, 1, GQ_RELEASE, GQ_SYS);
   gq_wake(&state->bell, 0x7fffffff);
   deadline_in(&until, STOP_NS);
-  while (state->started > 0) {
-    if (pthread_timedjoin_np(state->workers[state->started - 1].thread, NULL, &until) != 0)
-      return gq_fail(GQ_DEVICE_LOST, "a handler is still running; its thread and the queue's memory are left behind");
-    state->started--;
+  for (uint32_t i = 0; i < state->started; i++) {
+    if (pthread_timedjoin_np(state->workers[i].thread, NULL, &until) == 0) continue;
+    pthread_detach(state->workers[i].thread);
+    left++;
   }
+  if (left)
+    return gq_fail(GQ_DEVICE_LOST, "%u handler%s still running; %s and the queue's memory are left behind", left,
+                   left == 1 ? " is" : "s are", left == 1 ? "its thread" : "their threads");
   free_state(state);
   return GQ_OK;
 }
