@@ -40,7 +40,10 @@ GQ_DEVICE int32_t gq_test_misbehave(const gq_msg *msg, gq_reply *reply, const gq
     if (msg->attempt < 3) return GQ_RETRY;
     break;
   case 'w':
+    /* A GPU goes on after a store and reports the fault when it comes: reading it back waits for that. */
     *(volatile uint32_t *)(uintptr_t)((msg->size & 15u) * 4) = 1;
+    number = *(volatile uint32_t *)(uintptr_t)((msg->size & 15u) * 4);
+    if (number != 1) return 8;
     break;
   case 'z':
     number = number / (uint32_t)(msg->size - 1); /* tests send it as a message of one byte */
