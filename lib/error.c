@@ -1,24 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "error.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static _Thread_local char last_error[1024] = "no error";
+#define SHORT_TEXT 1024u
 
+static _Thread_local char last_error[SHORT_TEXT] = "no error";
+
+/* A text that does not fit there, such as a compiler's: NULL if there is none. Freed with the thread. */
+static _Thread_local char *long_error;
+static pthread_key_t long_error_key;
+static pthread_once_t long_error_once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+  pthread_key_create(&long_error_key, free);
+}
+
+/* Keep \p text, which may be NULL, as this thread's long text. */
+static void set_long_error(char *text)
+{
+  if (!text && !long_error) return;
+  pthread_once(&long_error_once, make_key);
+  free(long_error);
+  long_error = text;
+  pthread_setspecific(long_error_key, text);
+}
+
+/* The text is complete before the old one goes: that may be among its parts. */
 gq_status gq_fail(gq_status status, const char *format, ...)
 {
-  va_list arguments;
+  char text[SHORT_TEXT], *all = NULL;
+  va_list arguments, again;
+  int length;
 
   va_start(arguments, format);
-  vsnprintf(last_error, sizeof last_error, format, arguments);
+  va_copy(again, arguments);
+  length = vsnprintf(text, sizeof text, format, arguments);
+  if (length >= (int)sizeof text && (all = malloc((size_t)length + 1)) != NULL)
+    vsnprintf(all, (size_t)length + 1, format, again);
+  va_end(again);
   va_end(arguments);
+  memcpy(last_error, text, sizeof text);
+  set_long_error(all);
   return status;
 }
 
 const char *gq_last_error(void)
 {
-  return last_error;
+  return long_error ? long_error : last_error;
 }
 
 static _Thread_local int32_t failure_code;
@@ -56,6 +90,7 @@ static const struct { const char *name, *text; } statuses[] = {
   {"GQ_NO_MEMORY", "out of memory"},
   {"GQ_SYSTEM", "a system call failed"},
   {"GQ_MALFORMED", "the consumer refused a malformed cell"},
+  {"GQ_BAD_HANDLER", "the handler does not compile, or its file cannot be used"},
 };
 
 const char *gq_status_name(int status)

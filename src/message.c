@@ -35,24 +35,43 @@ static void append_name(char *line, size_t capacity, size_t *used, const char *n
   }
 }
 
+/** Write what begins with the \p used characters of \p line, which has room for \p capacity. */
+static void finish_line(char *line, size_t capacity, size_t used, const char *format, va_list arguments)
+{
+  char *whole = line;
+  va_list again;
+  int length;
+
+  va_copy(again, arguments);
+  length = vsnprintf(line + used, capacity - used, format, arguments);
+  if (length > 0 && (size_t)length + 1 >= capacity - used && (whole = malloc(used + (size_t)length + 2)) != NULL) {
+    memcpy(whole, line, used); /* such as what a compiler says: nothing of it is left out */
+    vsnprintf(whole + used, (size_t)length + 1, format, again);
+    capacity = used + (size_t)length + 2;
+  }
+  va_end(again);
+  if (!whole) whole = line;
+  if (length > 0) used = (size_t)length < capacity - used - 1 ? used + (size_t)length : capacity - 2;
+  while (used > 0 && whole[used - 1] == '\n') used--;
+  whole[used++] = '\n';
+  write_error(whole, used);
+  if (whole != line) free(whole);
+}
+
 static void speak(const char *name, const char *format, va_list arguments)
 {
   char line[8192];
-  size_t used = 0, limit = sizeof line - 1;
-  int length;
+  size_t used = 0;
 
   pthread_mutex_lock(&speaking);
   if (status_line_shown) used += (size_t)snprintf(line, sizeof line, "\r\033[K");
   status_line_shown = false;
-  used += (size_t)snprintf(line + used, limit - used, "gpuqueue: ");
+  used += (size_t)snprintf(line + used, sizeof line - used, "gpuqueue: ");
   if (name) {
-    append_name(line, limit - 512, &used, name);
-    used += (size_t)snprintf(line + used, limit - used, ": ");
+    append_name(line, sizeof line - 512, &used, name);
+    used += (size_t)snprintf(line + used, sizeof line - used, ": ");
   }
-  length = vsnprintf(line + used, limit - used, format, arguments);
-  if (length > 0) used = (size_t)length < limit - used ? used + (size_t)length : limit - 1;
-  line[used++] = '\n';
-  write_error(line, used);
+  finish_line(line, sizeof line, used, format, arguments);
   pthread_mutex_unlock(&speaking);
 }
 

@@ -367,14 +367,15 @@ START_TEST(every_status_has_a_name_and_a_text)
 {
   static const char *const names[] = { "GQ_OK", "GQ_AGAIN", "GQ_TIMEOUT", "GQ_FULL", "GQ_TOO_SMALL", "GQ_FAILED",
     "GQ_CANCELLED", "GQ_UNKNOWN_ID", "GQ_TOO_LARGE", "GQ_RESULT_TOO_LARGE", "GQ_SHUT_DOWN", "GQ_INVALID",
-    "GQ_NO_HANDLER", "GQ_NO_BACKEND", "GQ_NO_DEVICE", "GQ_DEVICE_LOST", "GQ_NO_MEMORY", "GQ_SYSTEM", "GQ_MALFORMED" };
-  ck_assert_uint_eq(SUITE_COUNT(names), GQ_MALFORMED + 1);
-  for (int i = 0; i <= GQ_MALFORMED; i++) {
+    "GQ_NO_HANDLER", "GQ_NO_BACKEND", "GQ_NO_DEVICE", "GQ_DEVICE_LOST", "GQ_NO_MEMORY", "GQ_SYSTEM", "GQ_MALFORMED",
+    "GQ_BAD_HANDLER" };
+  ck_assert_uint_eq(SUITE_COUNT(names), GQ_BAD_HANDLER + 1);
+  for (int i = 0; i <= GQ_BAD_HANDLER; i++) {
     ck_assert_str_eq(gq_status_name(i), names[i]);
     ck_assert_msg(gq_status_text(i) && strlen(gq_status_text(i)) > 3, "%s has no text", names[i]);
     for (int k = 0; k < i; k++) ck_assert_str_ne(gq_status_text(i), gq_status_text(k));
   }
-  static const int none[] = { -1, GQ_MALFORMED + 1, INT_MAX, INT_MIN };
+  static const int none[] = { -1, GQ_BAD_HANDLER + 1, INT_MAX, INT_MIN };
   for (size_t i = 0; i < SUITE_COUNT(none); i++) {
     ck_assert_str_eq(gq_status_name(none[i]), "GQ_?");
     ck_assert_ptr_nonnull(gq_status_text(none[i]));

@@ -21,7 +21,7 @@
 #endif
 
 enum {
-  STATUS_COUNT = GQ_MALFORMED + 1, /* a newer library may know more; they become plain gpuqueue.Error */
+  STATUS_COUNT = GQ_BAD_HANDLER + 1, /* a newer library may know more; they become plain gpuqueue.Error */
   CHUNK = 128,                     /* messages or completions handled at a time, on the stack */
   COPY_WITH_GIL_BYTES = 65536      /* larger copies are made without the GIL */
 };

@@ -120,6 +120,8 @@ int errors_add(PyObject *module, module_state *state)
     {GQ_NO_MEMORY, "gpuqueue.NoMemory", &PyExc_MemoryError, "Host or device memory ran out."},
     {GQ_SYSTEM, "gpuqueue.SystemCallFailed", &PyExc_OSError, "An operating system call failed."},
     {GQ_MALFORMED, "gpuqueue.Malformed", NULL, "The consumer refused the message's cell."},
+    {GQ_BAD_HANDLER, "gpuqueue.BadHandler", &PyExc_ValueError,
+     "The handler does not compile, or its file is damaged or of another version."},
   };
   if (add_statuses(module, state) < 0) return -1;
   state->error = PyErr_NewExceptionWithDoc("gpuqueue.Error", "What every error of gpuqueue is.\n\nstatus: its "

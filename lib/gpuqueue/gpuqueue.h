@@ -57,7 +57,8 @@ typedef enum gq_status {
                                  go on. gq_list_suspects() says which messages were being handled */
   GQ_NO_MEMORY = 16,        /**< host or device memory ran out */
   GQ_SYSTEM = 17,           /**< an operating system call failed; the text says which and why */
-  GQ_MALFORMED = 18         /**< the consumer refused a cell whose sizes or offsets are out of bounds */
+  GQ_MALFORMED = 18,        /**< the consumer refused a cell whose sizes or offsets are out of bounds */
+  GQ_BAD_HANDLER = 19       /**< the handler does not compile, or its file is damaged or of another version */
 } gq_status;
 
 /** The constant name of \p status, such as "GQ_FULL"; "GQ_?" for a value that is none. Wait-free; any thread. */

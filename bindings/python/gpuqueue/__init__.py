@@ -10,6 +10,7 @@ which it is and why. See help(gpuqueue.Queue) and gpuqueue.options().
 """
 
 from gpuqueue._gpuqueue import (
+    BadHandler,
     Cancelled,
     Completion,
     DeviceLost,
@@ -41,6 +42,7 @@ from gpuqueue._gpuqueue import (
 __version__ = version
 
 __all__ = [
+    "BadHandler",
     "Cancelled",
     "Completion",
     "DeviceLost",

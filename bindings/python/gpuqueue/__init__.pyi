@@ -28,6 +28,7 @@ _Option = Union[str, SupportsIndex, bool, None]
 _Self = TypeVar("_Self", bound="Queue")
 
 __all__ = [
+    "BadHandler",
     "Cancelled",
     "Completion",
     "DeviceLost",
@@ -79,6 +80,7 @@ class Status(enum.IntEnum):
     NO_MEMORY = 16
     SYSTEM = 17
     MALFORMED = 18
+    BAD_HANDLER = 19
 
 class Error(Exception):
     status: Optional[Status]
@@ -104,6 +106,7 @@ class DeviceLost(Error): ...
 class NoMemory(Error, MemoryError): ...
 class SystemCallFailed(Error, OSError): ...
 class Malformed(Error): ...
+class BadHandler(Error, ValueError): ...
 class WrongProcess(Error): ...
 
 @final
