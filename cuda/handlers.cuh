@@ -8,12 +8,7 @@
 #include <gpuqueue/handler.h>
 
 extern "C" __device__ int32_t gq_handler_entry(const gq_msg *msg, gq_reply *reply, const gq_context *ctx);
-
-/* Replaced by the handler's own, if it has one. */
-extern "C" __device__ __attribute__((weak)) int32_t gq_handler_init_entry(const gq_context *)
-{
-  return 0;
-}
+extern "C" __device__ int32_t gq_handler_init_entry(const gq_context *ctx);
 
 __device__ __forceinline__ int32_t gq_run_handler(uint32_t, const gq_msg *msg, gq_reply *reply, const gq_context *ctx)
 {

@@ -60,10 +60,15 @@ AS_IF([test $with_cuda != no], [
 
 AS_IF([test $gq_have_cuda = yes], [
   AC_DEFINE([GQ_HAVE_FATBINS], [1], [Whether there is GPU code to be embedded])
+  AC_DEFINE([GQ_LINKED_FATBIN], ["cuda/linked.fatbin"], [File with the kernel that handlers are linked with at run time])
   gq_toolkit=`dirname "$NVCC"`/..
   AS_IF([test -r "$gq_toolkit/include/cuda.h"], [GQ_CUDA_CPPFLAGS="-isystem $gq_toolkit/include"])
   AC_DEFINE_UNQUOTED([GQ_NVCC], ["$gq_nvcc_version $NVCC $NVCCFLAGS"], [What compiled the GPU code])
 ])
+gq_nvcc_major=`echo "${gq_nvcc_version:-0.0}" | cut -d. -f1`
+gq_nvcc_minor=`echo "${gq_nvcc_version:-0.0}" | cut -d. -f2`
+AC_DEFINE_UNQUOTED([GQ_NVCC_MAJOR], [$gq_nvcc_major], [CUDA version of nvcc; 0: none])
+AC_DEFINE_UNQUOTED([GQ_NVCC_MINOR], [$gq_nvcc_minor], [CUDA version of nvcc])
 AC_DEFINE_UNQUOTED([GQ_CUDA_ARCHS], ["$gq_cuda_archs"], [GPU code in the library, such as "sm_80 sm_90 ptx_90"])
 AC_SUBST([GQ_NVCC_GENCODE])
 # For one test only: the library declares what it uses of the driver by itself.
