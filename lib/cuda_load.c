@@ -56,13 +56,13 @@ static gq_status choose_block(gq_backend_state *s, uint32_t limit)
 static gq_status load_kernel(gq_backend_state *s)
 {
   static const char *const names[] = {"", "gq_resident_thread", "gq_resident_warp", "gq_resident_block"};
-  const unsigned char *fatbin = gq_cuda_fatbin(s->c->handler->id);
+  const void *kernel = s->c->handler->kernel ? s->c->handler->kernel : gq_cuda_fatbin(s->c->handler->id);
   const gq_cuda_driver *d = s->d;
   gq_cuda_result error;
 
-  if (!fatbin) return gq_fail(GQ_NO_BACKEND, "this library has no kernel for handler %s: it was built without nvcc",
+  if (!kernel) return gq_fail(GQ_NO_BACKEND, "this library has no kernel for handler %s: it was built without nvcc",
                               s->c->handler->declared->info.name);
-  error = d->cuModuleLoadData(&s->module, fatbin);
+  error = d->cuModuleLoadData(&s->module, kernel);
   if (error)
     return gq_cuda_failed(d, GQ_NO_BACKEND, error, "loading the kernels (a driver older than the toolkit that built "
                                                    "this library may not read them)");

@@ -15,6 +15,7 @@ typedef struct gq_handler {
   const gq_declaration *declared;
   gq_handler_function *function;  /* compiled for the host */
   gq_handler_init *init;          /* NULL: nothing to prepare */
+  const void *kernel;             /* made for it at run time: a cubin or PTX; NULL: gq_cuda_fatbin(id) */
 } gq_handler;
 
 /** \return the handler called \p name, or NULL. */

@@ -246,6 +246,20 @@ gq_status gq_options_check(const gq_options *options)
       return gq_fail(GQ_INVALID, "%s: %lld is not in its range: %s", r->info.name, (long long)value, r->info.range);
   }
   if (!options->handler || !*options->handler)
-    return gq_fail(GQ_INVALID, "handler: '' is not in its range: a name that gpuqueue info lists");
+    return gq_fail(GQ_INVALID, "handler: '' is not in its range: a name that gpuqueue handlers lists, or the path of a .cu, .c or "
+                               ".gqh file");
   return GQ_OK;
+}
+
+gq_status gq_options_complete(gq_options *o, const gq_options *given)
+{
+  gq_status status = gq_options_init(o);
+
+  if (status != GQ_OK) return status;
+  if (!given) return GQ_OK;
+  if (given->size < offsetof(gq_options, handler) || given->size > 4096)
+    return gq_fail(GQ_INVALID, "options.size is %zu; call gq_options_init() first", given->size);
+  memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
+  o->size = sizeof *o;
+  return gq_options_check(o);
 }

@@ -21,35 +21,6 @@ const char *gq_version(void)
 
 /* ------------------------------------------------------------------------------------------------ opening */
 
-/* The options in full: fields that a caller's smaller struct does not have keep their defaults. */
-static gq_status complete_options(gq_options *o, const gq_options *given)
-{
-  gq_status status = gq_options_init(o);
-
-  if (status != GQ_OK) return status;
-  if (!given) return GQ_OK;
-  if (given->size < offsetof(gq_options, handler) || given->size > 4096)
-    return gq_fail(GQ_INVALID, "options.size is %zu; call gq_options_init() first", given->size);
-  memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
-  o->size = sizeof *o;
-  return gq_options_check(o);
-}
-
-static gq_status choose_handler(gq_consumption *c, const gq_options *o)
-{
-  static const char *const scope_names[] = {"auto", "thread", "warp", "block"};
-
-  c->handler = gq_handler_find(o->handler);
-  if (!c->handler)
-    return gq_fail(GQ_NO_HANDLER, "there is no handler '%s'; there are: %s", o->handler, gq_handler_names());
-  c->is_short = c->handler->declared->is_short;
-  c->scope = o->scope == GQ_SCOPE_AUTO ? c->handler->declared->default_scope : o->scope;
-  if (!(c->handler->declared->scopes >> (c->scope - 1) & 1))
-    return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s; it runs in: %s", o->handler,
-                   scope_names[c->scope], c->handler->declared->info.scopes);
-  return gq_supplies_gather(&c->supplies, c->handler->declared, o);
-}
-
 static uint64_t power_of_two(uint64_t at_least)
 {
   uint64_t p = 1;
@@ -135,6 +106,7 @@ static void free_core(gq_core *core)
   free(core->lanes);
   free(core->handles);
   gq_supplies_free(&core->consumption.supplies);
+  gq_loader_free(core->loaded);
   pthread_mutex_destroy(&core->lock);
   free(core);
 }
@@ -168,11 +140,13 @@ static gq_status start(gq_core *core, const gq_options *o)
   core->consumption.park_us = o->park_us;
   core->consumption.stall_ms = o->stall_ms;
   core->consumption.guard = o->guard;
-  status = choose_handler(&core->consumption, o);
-  if (status != GQ_OK) return status;
-  status = choose_shape(&shape, &core->consumption, o);
+  status = gq_loader_find(&core->loaded, o);
   if (status != GQ_OK) return status;
   status = choose_backend(core, o, why_not, sizeof why_not);
+  if (status != GQ_OK) return status;
+  status = gq_prepare_handler(core, o, why_not, sizeof why_not);
+  if (status != GQ_OK) return status;
+  status = choose_shape(&shape, &core->consumption, o);
   if (status != GQ_OK) return status;
   status = start_backend(core, &shape, o, text, sizeof text);
   if (status != GQ_OK && status != GQ_FAILED && status != GQ_TIMEOUT && o->backend == GQ_BACKEND_AUTO &&
@@ -180,12 +154,14 @@ static gq_status start(gq_core *core, const gq_options *o)
     snprintf(why_not, sizeof why_not, "%s", gq_last_error());
     core->backend = &gq_cpu_backend;
     core->running = GQ_BACKEND_CPU;
-    status = start_backend(core, &shape, o, text, sizeof text);
+    status = gq_prepare_handler(core, o, why_not, sizeof why_not);
+    if (status == GQ_OK) status = start_backend(core, &shape, o, text, sizeof text);
   }
   if (status != GQ_OK) return status;
   if (core->running == GQ_BACKEND_CUDA) gq_supplies_free(&core->consumption.supplies); /* they are on the device */
   snprintf(core->text, sizeof core->text, "%s%s%s%s", text, *why_not ? " (no cuda: " : "", why_not,
            *why_not ? ")" : "");
+  gq_describe_handler(core);
   return GQ_OK;
 }
 
@@ -196,7 +172,7 @@ gq_status gq_init(gq_queue **queue, const gq_options *options)
   gq_status status;
 
   if (!queue) return gq_fail(GQ_INVALID, "gq_init: queue is NULL");
-  status = complete_options(&o, options);
+  status = gq_options_complete(&o, options);
   if (status != GQ_OK) return status;
   core = aligned_alloc(128, (sizeof *core + 127) / 128 * 128);
   if (!core) return gq_fail(GQ_NO_MEMORY, "no memory for a queue");

@@ -7,6 +7,7 @@
 
 #include "backend.h"
 #include "lane.h"
+#include "loader.h"
 
 /* Counters are striped by thread, so that counting costs no shared cache line. */
 #define GQ_STRIPES 16u
@@ -23,6 +24,7 @@ enum gq_stage { GQ_STAGE_WAIT, GQ_STAGE_HANDLER, GQ_STAGE_DELIVER, GQ_STAGE_TOTA
 /** A queue: its lanes, its backend and what all handles share. */
 typedef struct gq_core {
   gq_consumption consumption;
+  gq_loaded *loaded;          /* the handler */
   gq_lane *lanes;
   gq_queue *handles;          /* one a lane, in the order of the lanes */
   uint32_t lane_count;
@@ -102,5 +104,13 @@ gq_status gq_lane_drain(gq_core *core, gq_lane *lane, int64_t timeout_ns, enum g
 
 gq_status gq_watch_start(gq_queue *queue, int *fd);
 void gq_watch_stop(gq_watch *watch);
+
+/** Get the handler ready for the backend that was chosen, with its arguments and state; with `auto`, for the CPU where it
+ * cannot be had for the GPU. May be called again for another backend. The handler has been found.
+ * \param why_not  in and out: why not on the GPU, "" if it is */
+gq_status gq_prepare_handler(gq_core *core, const gq_options *o, char *why_not, size_t size);
+
+/** Add to the queue's description where its handler comes from. */
+void gq_describe_handler(gq_core *core);
 
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Which statuses this program has seen, for its last test. */
-static bool produced[GQ_MALFORMED + 1];
+static bool produced[GQ_BAD_HANDLER + 1];
 
 static void produce(gq_status got, gq_status expected, const char *part)
 {
@@ -41,6 +41,15 @@ START_TEST(a_handler_that_is_not_there)
   const gq_status status = gq_init(&queue, &options);
   ck_assert_msg(status == GQ_INVALID || status == GQ_NO_HANDLER, "%s", gq_status_name((int)status));
   assert_error_says("handler");
+}
+END_TEST
+
+START_TEST(a_compiled_handler_that_is_none)
+{
+  gq_options options = suite_options("echo");
+  options.handler_image = "whatever";
+  options.handler_image_bytes = 8;
+  expect_init_failure(&options, GQ_BAD_HANDLER, "handler_image: is no compiled handler");
 }
 END_TEST
 
@@ -298,7 +307,7 @@ START_TEST(every_status_was_produced)
 {
   gq_system_info info = { .size = sizeof info };
   assert_status(gq_get_system_info(&info), GQ_OK);
-  for (int i = 0; i <= GQ_MALFORMED; i++) {
+  for (int i = 0; i <= GQ_BAD_HANDLER; i++) {
     if (i == GQ_MALFORMED || i == (info.cuda_usable ? GQ_NO_BACKEND : GQ_NO_DEVICE)) continue;
     if (suite_on_cuda() && (i == GQ_SYSTEM || i == GQ_NO_MEMORY)) continue;
     if (getenv("CK_RUN_CASE")) continue;
@@ -311,6 +320,7 @@ int main(void)
 {
   const suite_test tests[] = {
     SUITE_TEST(a_handler_that_is_not_there),
+    SUITE_TEST(a_compiled_handler_that_is_none),
     SUITE_TEST(a_scope_that_the_handler_lacks),
     SUITE_TEST(arguments_that_the_handler_lacks),
     SUITE_TEST(a_backend_that_cannot_run),

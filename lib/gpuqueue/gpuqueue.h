@@ -83,7 +83,8 @@ typedef struct gq_options {
   size_t size;                /**< sizeof(gq_options), so that the struct can grow */
   uint32_t backend;           /**< a \ref gq_backend */
   int32_t device;             /**< CUDA device number, from 0 */
-  const char *handler;        /**< name of the handler */
+  const char *handler;        /**< name of the handler: built in or installed (see gq_handler_list_installed()), or the
+                                   path of a source file, .cu or .c, or of a compiled one, .gqh */
   const char *const *args;    /**< handler arguments "KEY=VALUE", NULL-terminated, or NULL */
   uint32_t scope;             /**< a \ref gq_scope */
   uint32_t capacity;          /**< per lane, how far the newest message may be ahead of the oldest whose result has
@@ -114,6 +115,14 @@ typedef struct gq_options {
                                    SIGFPE and SIGILL are caught while a handler runs, with signal handlers that pass on
                                    what happens elsewhere; after SIGFPE the message ends in GQ_FAILED with the code
                                    GQ_CODE_ARITHMETIC, after the others the queue is lost (GQ_DEVICE_LOST) */
+  const char *handler_source; /**< instead of \ref handler: the source as text, or NULL */
+  const void *handler_image;  /**< instead of \ref handler: what a .gqh file holds, or NULL. With both, the source is
+                                   compiled where the image has no code for the CPU */
+  size_t handler_image_bytes;
+  const struct gq_linked_handler *handler_linked; /**< instead of \ref handler: `gq_linked_NAME`, which GQ_HANDLER() defines
+                                   in a program; or NULL. It runs on the CPU only; for the GPU give source or image too */
+  const char *handler_flags;  /**< words for the compilers of a handler's source, separated by blanks, or NULL */
+  const char *toolkit;        /**< directory in which alone NVRTC and nvJitLink are looked for; NULL or "": the usual ones */
 } gq_options;
 
 typedef enum gq_backend { GQ_BACKEND_AUTO = 0, GQ_BACKEND_CUDA = 1, GQ_BACKEND_CPU = 2 } gq_backend;
@@ -158,10 +167,11 @@ typedef struct gq_queue gq_queue;
 /** Open a queue: choose the backend, lay out its lanes, start its consumer.
  * \param queue    out: the handle; the caller ends it with gq_shutdown()
  * \param options  NULL for what gq_options_init() gives
- * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM; GQ_FAILED if the
- *         handler's init function refused its arguments or state: gq_last_error() and gq_last_failure() have its code;
- *         GQ_TIMEOUT if it ran for longer than stall_ms.
- * May take some 100 ms (a CUDA context), and where another queue of this process is busy on a GPU until that one's
+ * \return GQ_OK; GQ_INVALID, GQ_NO_HANDLER, GQ_BAD_HANDLER, GQ_NO_BACKEND, GQ_NO_DEVICE, GQ_NO_MEMORY, GQ_SYSTEM;
+ *         GQ_FAILED if the handler's init function refused its arguments or state: gq_last_error() and
+ *         gq_last_failure() have its code; GQ_TIMEOUT if it ran for longer than stall_ms.
+ * May take some 100 ms (a CUDA context), seconds where a handler has to be compiled first, and where another queue of
+ * this process is busy on a GPU until that one's
  * kernel parks; any thread. */
 GQ_API gq_status gq_init(gq_queue **queue, const gq_options *options);
 
@@ -410,6 +420,50 @@ typedef struct gq_argument_info {
 
 /** Argument \p index of \p handler, which gq_handler_describe() gave, or NULL past the end. Wait-free; any thread. */
 GQ_API const gq_argument_info *gq_handler_argument(const gq_handler_info *handler, size_t index);
+
+/* ----------------------------------------------------------------------------------- handlers of your own */
+
+/** What a handler says of itself: the one that \p options name in any way. A source is compiled for that, or comes from
+ * the cache.
+ * \param info  out: the caller's, for gq_handler_info_free()
+ * \return GQ_OK; GQ_NO_HANDLER; GQ_BAD_HANDLER; GQ_NO_BACKEND if there is no compiler; GQ_INVALID, GQ_SYSTEM,
+ *         GQ_NO_MEMORY. */
+GQ_API gq_status gq_handler_inspect(const gq_options *options, const gq_handler_info **info);
+
+/** Free what gq_handler_inspect() gave; NULL is nothing to free. */
+GQ_API void gq_handler_info_free(const gq_handler_info *info);
+
+/** A list of files. */
+typedef struct gq_handler_list gq_handler_list;
+
+/** Find the handlers that are installed: files of the name NAME.gqh, NAME.cu or NAME.c in the user's directory of
+ * handlers, then in the system's. One that is hidden by another of the same name is left out.
+ * \param list  out: the caller's, for gq_handler_list_free()
+ * \return GQ_OK, also if there are none; GQ_INVALID; GQ_NO_MEMORY. */
+GQ_API gq_status gq_handler_list_installed(gq_handler_list **list);
+/** The path of file \p index, or NULL past the end. Lives as long as the list. */
+GQ_API const char *gq_handler_list_path(const gq_handler_list *list, size_t index);
+GQ_API void gq_handler_list_free(gq_handler_list *list);
+
+/** Where installed handlers are looked for: directory \p index, or NULL past the end. Valid until the thread's next call
+ * of it. */
+GQ_API const char *gq_handler_search_directory(size_t index);
+
+/** What gq_compile() is to make. Zero the struct first. */
+typedef struct gq_compilation {
+  size_t size;              /**< sizeof(gq_compilation) */
+  const char *archs;        /**< GPUs, such as "80 sm_90 ptx_90": NN and sm_NN are machine code, ptx_NN code that later GPUs
+                                 can run too. NULL or "": those that this library has code for. "none": no GPU code */
+  uint32_t cpu;             /**< 1: code for this machine's CPU too */
+} gq_compilation;
+
+/** Compile the handler that \p options name, which must be source: into what a .gqh file holds. Besides the machine code
+ * it gets LTO-IR, from which gpuqueue can make code for other GPUs where nvJitLink is installed. Needs no GPU.
+ * \param image  out: from malloc(), the caller's to free
+ * \param bytes  out: its size
+ * \return GQ_OK; GQ_BAD_HANDLER with what the compiler said; GQ_NO_BACKEND if there is no compiler; GQ_NO_HANDLER,
+ *         GQ_INVALID, GQ_SYSTEM, GQ_NO_MEMORY. Takes a second or more for each GPU. */
+GQ_API gq_status gq_compile(const gq_options *options, const gq_compilation *what, void **image, size_t *bytes);
 
 #ifdef __cplusplus
 }
