@@ -32,10 +32,14 @@ void *reallocate(void *memory, size_t bytes);
 /** The subcommands: argv[0] is the subcommand's name. They return the exit status. */
 int run_command(int argc, char **argv);
 int info_command(int argc, char **argv);
+int compile_command(int argc, char **argv);
+int handlers_command(int argc, char **argv);
 
 /** Help texts on standard output; the run's includes the option table of the library. */
 void print_help(void);
 void print_run_help(void);
 void print_info_help(void);
+void print_compile_help(void);
+void print_handlers_help(void);
 
 #endif

@@ -8,13 +8,17 @@
 void print_help(void)
 {
   puts("Usage: gpuqueue run --handler NAME [OPTION]... [FILE]...\n"
+       "       gpuqueue handlers [--json] [NAME]...\n"
+       "       gpuqueue compile [OPTION]... SOURCE\n"
        "       gpuqueue info [--json]\n"
        "       gpuqueue --help | --version\n"
        "\n"
        "A message queue whose consumers live on the GPU.\n"
        "\n"
-       "  run   send messages from files or standard input through a queue, print the results\n"
-       "  info  say what this build and this machine can do\n"
+       "  run       send messages from files or standard input through a queue, print the results\n"
+       "  handlers  list the handlers there are, or describe some\n"
+       "  compile   make a handler's source a file that runs without a compiler\n"
+       "  info      say what this build and this machine can do\n"
        "\n"
        "'gpuqueue run --help' lists the options of run; the manual is gpuqueue(1).");
 }
@@ -29,6 +33,39 @@ void print_info_help(void)
        "  -h, --help  print this\n"
        "\n"
        "Exit status: 0 if some backend can run, 2 for a usage error, 3 if none can.");
+}
+
+void print_compile_help(void)
+{
+  puts("Usage: gpuqueue compile [OPTION]... SOURCE\n"
+       "\n"
+       "Compile a handler's source, a file whose name ends in .cu or .c, for 'gpuqueue run --handler FILE.gqh'.\n"
+       "\n"
+       "  -o, --output FILE          where to put it; - is standard output (default: SOURCE with .gqh for its ending)\n"
+       "      --archs LIST           GPUs, such as \"80 sm_90 ptx_90\", or none (default: those of this gpuqueue)\n"
+       "      --cpu                  code for this machine's CPU, too\n"
+       "      --handler-flags WORDS  for the compilers, such as -DNAME=1; the GPU's takes -D, -U and -I only\n"
+       "      --toolkit DIR          where NVRTC and nvJitLink are looked for, and nowhere else\n"
+       "  -h, --help                 print this\n"
+       "\n"
+       "Exit status: 0, 2 if the source or an argument is wrong, 3 if a compiler is missing or the system fails.");
+}
+
+void print_handlers_help(void)
+{
+  const char *directory;
+  size_t i;
+
+  puts("Usage: gpuqueue handlers [--json] [NAME]...\n"
+       "\n"
+       "List the handlers that are built in or installed, or describe those named: by their name, or the path of a\n"
+       "file. Installed handlers are the files NAME.gqh, NAME.cu and NAME.c in");
+  for (i = 0; (directory = gq_handler_search_directory(i)) != NULL; i++) printf("  %s\n", directory);
+  puts("\n"
+       "      --json  print an array of JSON objects\n"
+       "  -h, --help  print this\n"
+       "\n"
+       "Exit status: 0, 1 if some installed handler cannot be used, 2 if one named cannot, 3 for a missing compiler.");
 }
 
 static void print_row(char letter, const char *name, const char *value, const char *help)

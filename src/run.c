@@ -45,7 +45,8 @@ static bool wants_progress(const struct settings *settings)
 static int init_failure_status(gq_status status)
 {
   /* GQ_FAILED: the handler's init refused its arguments or state */
-  return status == GQ_INVALID || status == GQ_NO_HANDLER || status == GQ_FAILED ? EXIT_USAGE : EXIT_SYSTEM;
+  return status == GQ_INVALID || status == GQ_NO_HANDLER || status == GQ_BAD_HANDLER || status == GQ_FAILED
+           ? EXIT_USAGE : EXIT_SYSTEM;
 }
 
 /** \return EXIT_FINE, or the exit status after a complaint. */

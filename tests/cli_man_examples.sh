@@ -7,10 +7,12 @@ program=${GPUQUEUE:?is the path of the program to test}
 page=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}/man/gpuqueue.1
 for variable in $(env | sed -n 's/^\(GPUQUEUE_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$variable"; done
 export LC_ALL=C GPUQUEUE_BACKEND=cpu
+unset CFLAGS LDFLAGS
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/gpuqueue-man.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/in"
+export XDG_CACHE_HOME=$work/cache
 case $program in
 /*) ;;
 *) program=$PWD/$program ;;

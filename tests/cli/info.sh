@@ -29,7 +29,7 @@ expect_err_empty() { [ ! -s err ] || fail "$1: standard error: $(cat err)"; }
 help_and_version() {
   expect_status 0 version "$program" --version && expect_err_empty version
   grep -qx 'gpuqueue [0-9]*\.[0-9]*\.[0-9]*' out || fail "--version: $(cat out)"
-  for words in --help 'run --help' 'run -h' 'info --help' 'run --handler echo --help'; do
+  for words in --help 'run --help' 'run -h' 'info --help' 'compile --help' 'handlers --help' 'run --handler echo --help'; do
     expect_status 0 "$words" "$program" $words && expect_err_empty "$words"
     grep -q '^Usage: gpuqueue' out || fail "$words prints no usage"
   done
@@ -42,7 +42,7 @@ the_manual_has_every_option() {
     grep -q "^\.B[RI]* .*$escaped\([ \"]\|\$\)" "$top/man/gpuqueue.1" || fail "gpuqueue(1) has no --$option"
   done
   # and no option that is not there
-  sed -n '/^\.SH OPTIONS/,/^\.SH OUTPUT/p' "$top/man/gpuqueue.1" | grep -A 1 '^\.TP' |
+  sed -n '/^\.SH OPTIONS/,/^\.SH HANDLERS/p' "$top/man/gpuqueue.1" | grep -A 1 '^\.TP' |
     sed -n 's/.*\\-\\-\([a-z0-9\\-]*\).*/\1/p' | tr -d '\\' | sort -u >documented
   { every_option_of_the_table; echo version; } | sort -u >offered
   comm -23 documented offered >unknown
@@ -59,8 +59,8 @@ complete_words() {
 
 completions_follow_the_program() {
   . "$top/completions/gpuqueue"
-  expect_completion 'info run ' 'subcommands' "$(complete_words '' | tr ' ' '\n' | grep -v '^-' | tr '\n' ' ')"
-  expect_completion 'crc32c ' handlers "$(complete_words run --handler c)"
+  expect_completion 'compile handlers info run ' 'subcommands' "$(complete_words '' | tr ' ' '\n' | grep -v '^-' | tr '\n' ' ')"
+  expect_completion 'crc32c ' handlers "$(complete_words run --handler crc)"
   expect_completion 'cpu cuda ' backends "$(complete_words run --backend c)"
   expect_completion 'auto block thread warp ' scopes "$(complete_words run --scope '')"
   expect_completion 'json ' stats "$(complete_words run --stats = j)"
