@@ -29,6 +29,14 @@ gq_status gq_split_flags(const char *flags, char ***words)
   for (text += strspn(text, blanks); *text; text += strspn(text, blanks)) {
     table[count++] = text;
     text += strcspn(text, blanks);
+    if (text - table[count - 1] == 2 && table[count - 1][0] == '-' && strchr("IDU", table[count - 1][1])) {
+      const size_t gap = strspn(text, blanks); /* "-I dir" is "-Idir" */
+
+      memmove(table[count - 1] + gap, table[count - 1], 2);
+      table[count - 1] += gap;
+      text += gap;
+      text += strcspn(text, blanks);
+    }
     if (*text) *text++ = '\0';
   }
   *words = table;

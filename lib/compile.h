@@ -47,7 +47,7 @@ gq_status gq_link_ltoir(gq_toolkit *toolkit, const char *name, const uint8_t *lt
 
 /* ------------------------------------------------------------------------------------------------ parts of these */
 
-/** Take the words of \p flags, separated by blanks, apart.
+/** Take the words of \p flags, separated by blanks, apart. "-I dir" becomes one word, as do -D and -U.
  * \param words  out: NULL-terminated; free() it, which frees the words too
  * \return GQ_OK; GQ_NO_MEMORY. */
 gq_status gq_split_flags(const char *flags, char ***words);

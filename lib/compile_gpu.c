@@ -15,8 +15,7 @@ static void keep_preprocessor_flags(char **flags)
   size_t kept = 0;
 
   for (size_t i = 0; flags[i]; i++)
-    if (strncmp(flags[i], "-I", 2) == 0 || strncmp(flags[i], "-D", 2) == 0 || strncmp(flags[i], "-U", 2) == 0)
-      flags[kept++] = flags[i];
+    if (flags[i][0] == '-' && flags[i][1] && strchr("IDU", flags[i][1])) flags[kept++] = flags[i];
   flags[kept] = NULL;
 }
 
@@ -42,7 +41,7 @@ static gq_status compile(gq_toolkit *toolkit, const gq_source *source, char *con
 gq_status gq_compile_to_ltoir(gq_toolkit *toolkit, const gq_source *source, uint32_t arch, gq_bytes *ltoir,
                               char **manifest)
 {
-  gq_link_job alone = {source->name, NULL, 0, arch, NULL, false};
+  gq_link_job alone = {source->name, NULL, 0, arch, NULL, NULL, false};
   gq_bytes cubin = {NULL, 0};
   const char *found;
   char **flags;
@@ -71,8 +70,9 @@ gq_status gq_link_ltoir(gq_toolkit *toolkit, const char *name, const uint8_t *lt
                         uint32_t scopes, bool as_ptx, gq_bytes *code)
 {
   static const char *const of_scope[] = {"gq_resident_thread", "gq_resident_warp", "gq_resident_block"};
+  static const char *const variables[] = {"gq_lane_bases", "gq_manifest", NULL};
   const char *kernels[5] = {NULL};
-  const gq_link_job job = {name, ltoir, size, arch, kernels, as_ptx};
+  const gq_link_job job = {name, ltoir, size, arch, kernels, variables, as_ptx};
   size_t count = 0;
 
   kernels[count++] = "gq_resident_init"; /* runs the handler's GQ_INIT() */

@@ -234,20 +234,21 @@ static gq_status take_linked(gq_toolkit *t, gq_nvjitlink link, bool as_ptx, gq_b
 
 gq_status gq_toolkit_link(gq_toolkit *t, const gq_link_job *job, gq_bytes *code)
 {
-  char arch[32], used[MOST_KERNELS][96];
-  const char *flags[MOST_KERNELS + 4] = {arch, "-lto", "-O3"};
+  char arch[32], used[2 * MOST_KERNELS][96];
+  const char *flags[2 * MOST_KERNELS + 4] = {arch, "-lto", "-O3"};
   gq_status status = load(t);
-  uint32_t count = 3;
+  uint32_t count = 3, names = 0;
   gq_nvjitlink link;
   int error;
 
   if (status != GQ_OK) return status;
   snprintf(arch, sizeof arch, job->as_ptx ? "-arch=compute_%u" : "-arch=sm_%u", job->arch);
   if (job->as_ptx) flags[count++] = "-ptx";
-  for (uint32_t i = 0; job->kernels && job->kernels[i] && i < MOST_KERNELS; i++) {
-    snprintf(used[i], sizeof used[i], "-kernels-used=%s", job->kernels[i]);
-    flags[count++] = used[i];
-  }
+  for (uint32_t i = 0; job->kernels && job->kernels[i] && i < MOST_KERNELS; i++)
+    snprintf(used[names++], sizeof *used, "-kernels-used=%s", job->kernels[i]);
+  for (uint32_t i = 0; job->kernels && job->variables[i] && i < MOST_KERNELS; i++)
+    snprintf(used[names++], sizeof *used, "-variables-used=%s", job->variables[i]);
+  for (uint32_t i = 0; i < names; i++) flags[count++] = used[i];
   error = t->nvJitLinkCreate(&link, count, flags);
   if (error)
     return gq_fail(GQ_NO_BACKEND, "nvJitLink %u.%u does not link for sm_%u (error %d)", t->nvjitlink_major,

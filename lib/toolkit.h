@@ -72,6 +72,7 @@ typedef struct gq_link_job {
   uint32_t arch;                 /* such as 90 */
   const char *const *kernels;    /* the resident kernels to link it with, NULL-terminated (each takes a second); NULL: none,
                                     to look at the handler alone */
+  const char *const *variables;  /* with kernels: what the host looks up by name, NULL-terminated; others become local */
   bool as_ptx;                   /* PTX for that architecture and later ones, a text that ends in a NUL, and no cubin */
 } gq_link_job;
 

@@ -3,6 +3,7 @@
  * has changed; and what is said when that fails. Each test has a cache of its own. */
 #include "suite.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ START_TEST(a_second_start_does_not_compile)
   options.handler_source = "#define ANSWER 43\n" SOURCE;
   expect_result(&options, "43", "handler answer compiled");
   options.handler_source = SOURCE;
-  options.handler_flags = " -DANSWER=44\t-O1 ";
+  options.handler_flags = " -D \tANSWER=44\t-O1 ";
   expect_result(&options, "44", "handler answer compiled");
   expect_result(&options, "44", "handler answer from the cache");
   options.handler_flags = "-DANSWER=45 -O1";
@@ -340,8 +341,31 @@ static bool has_toolkit(void)
 {
   gq_toolkit toolkit;
 
+  const char *required = getenv("GPUQUEUE_TEST_REQUIRE");
+
   if (gq_toolkit_find(&toolkit, NULL) == GQ_OK) return true;
+  ck_assert_msg(!required || !strstr(required, "cuda"), "required with cuda: %s", gq_last_error());
   printf("not tried: compiling for the GPU: %.120s...\n", gq_last_error());
+  return false;
+}
+
+/* Whether the ELF file at \p elf has a global symbol \p name: what the driver is asked for must not be local. */
+static bool has_global(const void *elf, const char *name)
+{
+  const uint8_t *at = elf;
+  const Elf64_Ehdr *header = elf;
+  const Elf64_Shdr *sections = (const Elf64_Shdr *)(at + header->e_shoff);
+
+  for (unsigned i = 0; i < header->e_shnum; i++) {
+    const Elf64_Sym *symbols = (const Elf64_Sym *)(at + sections[i].sh_offset);
+    const char *names = (const char *)at + sections[sections[i].sh_link].sh_offset;
+
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; k++)
+      if (ELF64_ST_BIND(symbols[k].st_info) == STB_GLOBAL && symbols[k].st_shndx != SHN_UNDEF &&
+          strcmp(names + symbols[k].st_name, name) == 0)
+        return true;
+  }
   return false;
 }
 
@@ -356,7 +380,11 @@ START_TEST(a_source_becomes_a_kernel)
   loaded = find(&options);
   assert_status(gq_loader_prepare(loaded, GQ_BACKEND_CUDA, 90, GQ_SCOPE_AUTO), GQ_OK);
   ck_assert_str_eq(loaded->how, "compiled");
-  ck_assert_ptr_nonnull(loaded->handler.kernel);
+  static const char *const wanted[] = {"gq_resident_thread", "gq_resident_init", "gq_lane_bases", "gq_manifest"};
+  for (size_t i = 0; i < SUITE_COUNT(wanted); i++)
+    ck_assert_msg(has_global(loaded->handler.kernel, wanted[i]), "the linked kernel has no global %s", wanted[i]);
+  ck_assert_msg(!has_global(loaded->handler.kernel, "gq_resident_block"), "a scope that is not run was linked");
+  ck_assert_msg(!has_global(loaded->handler.kernel, "gq_handler_entry"), "the handler was not inlined");
   ck_assert_str_eq(loaded->handler.declared->info.name, "answer");
   assert_status(gq_loader_prepare(loaded, GQ_BACKEND_CUDA, 90, GQ_SCOPE_AUTO), GQ_OK);
   ck_assert_str_eq(loaded->how, "from the cache");
