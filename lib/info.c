@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "info.h"
+#include "compile.h"
 #include "error.h"
 
 #include <stdarg.h>
@@ -211,6 +212,25 @@ static void look_for_devices(const gq_cuda_driver *driver, gq_system_info *found
   if (count == 0) snprintf(found->cuda_reason, sizeof found->cuda_reason, "the driver finds no GPU");
 }
 
+/* What handlers from source would be compiled with: found, not tried. */
+static void look_for_compilers(gq_system_info *found)
+{
+  char path[PATH_MAX], **words;
+  gq_options options;
+  gq_toolkit t;
+
+  found->cpu_compiler_usable = gq_find_c_compiler(&words, path) == GQ_OK;
+  snprintf(found->cpu_compiler, sizeof found->cpu_compiler, "%.511s",
+           found->cpu_compiler_usable ? path : gq_last_error());
+  if (found->cpu_compiler_usable) free(words);
+  found->gpu_compiler_usable = gq_options_init(&options) == GQ_OK &&
+                               gq_toolkit_find(&t, options.toolkit) == GQ_OK;
+  if (found->gpu_compiler_usable)
+    snprintf(found->gpu_compiler, sizeof found->gpu_compiler, "%.500s, %.500s", t.nvrtc_file.path, t.nvjitlink_file.path);
+  else
+    snprintf(found->gpu_compiler, sizeof found->gpu_compiler, "%.1023s", gq_last_error());
+}
+
 gq_status gq_get_system_info(gq_system_info *info)
 {
   const gq_cuda_driver *driver;
@@ -230,6 +250,7 @@ gq_status gq_get_system_info(gq_system_info *info)
   else snprintf(found.cuda_reason, sizeof found.cuda_reason, "%s%s",
                 *gq_cuda_build_archs ? "" : "this build of gpuqueue has no GPU code; besides, ", gq_last_error());
   found.driver_version = gq_cuda_driver_version();
+  look_for_compilers(&found);
   give_out(info, info->size, &found, sizeof found);
   return GQ_OK;
 }

@@ -23,8 +23,8 @@ enum { NVJITLINK_LTOIR = 3, NVJITLINK_FATBIN = 4 };        /* nvJitLinkInputType
 gq_status gq_toolkit_is_of_use(void)
 {
   if (gq_linked_kernel_bytes() > 0) return GQ_OK;
-  return gq_fail(GQ_NO_BACKEND, "this gpuqueue was built without nvcc and has no kernel to link handlers with: it "
-                                "runs compiled handlers (.gqh) on the GPU, or any handler on the CPU (--backend cpu)");
+  return gq_fail(GQ_NO_BACKEND, "this gpuqueue was built without nvcc and has no GPU code to link handlers with: they run "
+                                "on the CPU only");
 }
 
 static gq_status missing(const char *what, const char *only, const char *other_version)

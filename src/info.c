@@ -37,6 +37,11 @@ static void print_backend(const char *name, int usable, const char *reason)
   printf("backend %s: %s%s%s\n", name, usable ? "can run" : "cannot run", *reason ? ": " : "", reason);
 }
 
+static void print_compiler(const char *backend, int usable, const char *text)
+{
+  printf("compiler for handlers on %s: %s%s\n", backend, usable ? "" : "none: ", text);
+}
+
 static void print_text(const gq_system_info *system)
 {
   const gq_handler_info *handler;
@@ -50,6 +55,8 @@ static void print_text(const gq_system_info *system)
   printf("host: %d CPUs online, ring units of %d bytes\n", system->cpus, system->unit_bytes);
   print_backend("cpu", system->cpu_usable, system->cpu_reason);
   print_backend("cuda", system->cuda_usable, system->cuda_reason);
+  print_compiler("cpu", system->cpu_compiler_usable, system->cpu_compiler);
+  print_compiler("cuda", system->gpu_compiler_usable, system->gpu_compiler);
   print_driver(system->driver_version);
   if (system->devices == 0) puts("devices: none");
   for (i = 0; i < system->devices; i++) {
@@ -100,6 +107,10 @@ static void print_json(const gq_system_info *system)
   json_member("cpu_reason", system->cpu_reason);
   printf(",\"cuda_usable\":%s", system->cuda_usable ? "true" : "false");
   json_member("cuda_reason", system->cuda_reason);
+  printf(",\"cpu_compiler_usable\":%s", system->cpu_compiler_usable ? "true" : "false");
+  json_member("cpu_compiler", system->cpu_compiler);
+  printf(",\"gpu_compiler_usable\":%s", system->gpu_compiler_usable ? "true" : "false");
+  json_member("gpu_compiler", system->gpu_compiler);
   printf(",\"devices\":[");
   for (i = 0; i < system->devices; i++) print_device_json(i);
   printf("],\"handlers\":[");

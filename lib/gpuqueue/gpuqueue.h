@@ -391,6 +391,10 @@ typedef struct gq_system_info {
   char cpu_reason[256];
   int32_t cpus;             /**< online CPUs */
   int32_t unit_bytes;       /**< 16 if this CPU stores 16 bytes in one piece, else 8 */
+  int32_t cpu_compiler_usable; /**< 1 if a handler's source can be compiled for the CPU */
+  int32_t gpu_compiler_usable; /**< and for the GPU */
+  char cpu_compiler[512];   /**< the compiler's path, or why there is none */
+  char gpu_compiler[1024];  /**< the paths of NVRTC and nvJitLink, or why there is none */
 } gq_system_info;
 
 GQ_API gq_status gq_get_system_info(gq_system_info *info);

@@ -13,7 +13,7 @@ info_says_what_can_run() {
   expect_status 0 info "$program" info
   expect_err_empty info
   for pattern in '^gpuqueue [0-9]' '^built: ' '^host: [0-9]* CPUs' '^backend cpu: can run' '^backend cuda: can' \
-    '^driver: ' '^device' '^handler echo: ' '^handler crc32c: .*prints hex' '^handler sha256: .*scopes: '; do
+    '^driver: ' '^compiler for handlers on cpu: /' '^compiler for handlers on cuda: ' '^device' '^handler echo: ' '^handler crc32c: .*prints hex' '^handler sha256: .*scopes: '; do
     grep -q "$pattern" out || fail "info does not say '$pattern': $(cat out)"
   done
   if grep -q '^backend cuda: cannot run' out; then
