@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "info.h"
+#include "loader.h"
 #include "options.h"
 
 #define SMALLEST_RING_LOG2 7u /* the device fetches ring cells in windows: see cuda/ingress.cuh */

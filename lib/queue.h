@@ -7,7 +7,6 @@
 
 #include "backend.h"
 #include "lane.h"
-#include "loader.h"
 
 /* Counters are striped by thread, so that counting costs no shared cache line. */
 #define GQ_STRIPES 16u
@@ -20,6 +19,8 @@ typedef struct gq_stripe {
 #define GQ_BUCKETS 512u
 typedef struct gq_histogram { uint64_t count[GQ_BUCKETS], max; } gq_histogram;
 enum gq_stage { GQ_STAGE_WAIT, GQ_STAGE_HANDLER, GQ_STAGE_DELIVER, GQ_STAGE_TOTAL, GQ_STAGES };
+
+typedef struct gq_loaded gq_loaded; /* loader.h */
 
 /** A queue: its lanes, its backend and what all handles share. */
 typedef struct gq_core {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "loader.h"
 #include "queue.h"
 
 static gq_status choose_handler(gq_consumption *c, const gq_options *o)

@@ -151,6 +151,8 @@ class Queue:
         state: _Option = ...,
         state_bytes: _Option = ...,
         guard: _Option = ...,
+        handler_flags: _Option = ...,
+        toolkit: _Option = ...,
     ) -> None: ...
     @property
     def describe(self) -> str: ...

@@ -177,3 +177,22 @@ def test_handlers_get_arguments_and_a_state(open_queue, tmp_path):
     with pytest.raises(gpuqueue.Failed) as refused:
         open_queue("test_context", args={"refuse": 7})
     assert refused.value.code == 7
+
+
+def test_a_handler_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "twice.cu"
+    source.write_text("""
+#include <gpuqueue/handler.h>
+GQ_HANDLER(twice, GQ_NO_ARGS, GQ_SUMMARY("twice the size") GQ_SCOPES(thread) GQ_OUTPUT(text) GQ_RESULT(0, 20))
+{
+  gq_reply_decimal(ctx, reply, TIMES * (uint64_t)msg->size);
+  return 0;
+}
+""")
+    for how in ("compiled", "from the cache"):
+        with gpuqueue.Queue(str(source), backend="cpu", handler_flags="-DTIMES=2") as queue:
+            assert queue.result(queue.enqueue(b"abc")) == b"6"
+            assert queue.describe.endswith("handler twice " + how)
+    with pytest.raises(gpuqueue.BadHandler, match=r"twice.cu:5:.*TIMES"):
+        gpuqueue.Queue(str(source), backend="cpu")
