@@ -17,7 +17,7 @@
 #define MOST_FLAGS 64
 #define MOST_KERNELS 8
 
-enum { NVRTC_COMPILATION = 6, NVRTC_CANCELLED = 13 };      /* nvrtcResult */
+enum { NVRTC_INVALID_OPTION = 5, NVRTC_CANCELLED = 13 };   /* nvrtcResult */
 enum { NVJITLINK_LTOIR = 3, NVJITLINK_FATBIN = 4 };        /* nvJitLinkInputType */
 
 gq_status gq_toolkit_is_of_use(void)
@@ -128,7 +128,11 @@ static gq_status not_compiled(gq_toolkit *t, const gq_gpu_job *job, gq_nvrtc_pro
   char *log = log_of_program(t, program);
   gq_status status;
 
-  if (error == NVRTC_CANCELLED)
+  if (error == NVRTC_INVALID_OPTION)
+    status = gq_fail(GQ_NO_BACKEND, "NVRTC %d.%d (%s) does not take the flags to compile %s for sm_%u: is the GPU newer than "
+                                    "it, or handler_flags wrong?\n%s", t->nvrtc_major, t->nvrtc_minor, t->nvrtc_file.path,
+                     job->name, job->arch, log ? log : "");
+  else if (error == NVRTC_CANCELLED)
     status = gq_fail(GQ_BAD_HANDLER, "%s: compiling it for the GPU took longer than %d s", job->name, COMPILE_SECONDS);
   else
     status = gq_fail(GQ_BAD_HANDLER, "%s does not compile for the GPU (NVRTC %d.%d):\n%s", job->name, t->nvrtc_major,

@@ -87,10 +87,33 @@ static void print_json(const gq_handler_info *handler, const char *path)
   printf("]}");
 }
 
+/** The file of the installed handler \p name, from malloc(); NULL if there is none. */
+static char *find_installed(const char *name)
+{
+  const size_t length = strlen(name);
+  gq_handler_list *list;
+  const char *path;
+  char *found = NULL;
+  size_t i;
+
+  if (strchr(name, '/') || gq_handler_list_installed(&list) != GQ_OK) return NULL;
+  for (i = 0; !found && (path = gq_handler_list_path(list, i)) != NULL; i++) {
+    const char *file = strrchr(path, '/') + 1;
+
+    if (strncmp(file, name, length) == 0 && strrchr(file, '.') == file + length) {
+      found = allocate(strlen(path) + 1);
+      strcpy(found, path);
+    }
+  }
+  gq_handler_list_free(list);
+  return found;
+}
+
 /** \p name is a handler's name or path; \p path says where it comes from, NULL if that is to be found out. */
 static int show(gq_options *options, const char *name, const char *path, print_handler *print)
 {
   const gq_handler_info *info, *builtin;
+  char *installed;
   size_t i;
   gq_status status;
 
@@ -101,7 +124,9 @@ static int show(gq_options *options, const char *name, const char *path, print_h
     return status == GQ_NO_BACKEND || status == GQ_SYSTEM || status == GQ_NO_MEMORY ? EXIT_SYSTEM : EXIT_USAGE;
   }
   for (i = 0; (builtin = gq_handler_describe(i)) != NULL && builtin != info; i++) {}
-  print(info, builtin ? NULL : path ? path : name);
+  installed = builtin || path ? NULL : find_installed(name);
+  print(info, builtin ? NULL : path ? path : installed ? installed : name);
+  free(installed);
   gq_handler_info_free(info);
   return EXIT_FINE;
 }

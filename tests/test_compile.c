@@ -390,6 +390,10 @@ START_TEST(a_source_becomes_a_kernel)
   ck_assert_str_eq(loaded->how, "from the cache");
   assert_status(gq_loader_prepare(loaded, GQ_BACKEND_CUDA, 90, GQ_SCOPE_BLOCK), GQ_NO_HANDLER);
   gq_loader_free(loaded);
+  loaded = find(&options);
+  assert_status(gq_loader_prepare(loaded, GQ_BACKEND_CUDA, 999, GQ_SCOPE_AUTO), GQ_NO_BACKEND);
+  assert_error_says("sm_999: is the GPU newer than it");
+  gq_loader_free(loaded);
   options.handler_source = "#include <gpuqueue/handler.h>\n#include <stdio.h>\n";
   loaded = find(&options);
   assert_status(gq_loader_prepare(loaded, GQ_BACKEND_CUDA, 90, GQ_SCOPE_AUTO), GQ_BAD_HANDLER);

@@ -120,7 +120,7 @@ installed_handlers_are_found() {
   expect_status 1 'list with a broken one' "$program" handlers && expect_err 'list with a broken one' 'broken.cu:1:'
   grep -q '^mine' out || fail "one broken handler hides the others"
   expect_status 0 describe "$program" handlers mine
-  for line in 'mine: how often a byte occurs' "from: mine" 'scopes: thread, warp' 'results: shown as text' 'state: none' \
+  for line in 'mine: how often a byte occurs' "from: $mine/mine.gqh" 'scopes: thread, warp' 'results: shown as text' 'state: none' \
     '  byte=uint  *the byte to count (default 108)' 'example: gpuqueue run --handler mine file'; do
     grep -q "^$line$" out || fail "handlers mine does not say '$line': $(cat out)"
   done
