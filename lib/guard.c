@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NEAR_STACK_BYTES (1u << 20) /* a fault this far below a thread's stack is taken for one of the stack */
@@ -24,9 +25,27 @@ typedef struct place {
   volatile gq_crash *crash;
 } place;
 
-/* In static storage of the thread, which a signal handler can reach without allocating it. */
-static _Thread_local place *running __attribute__((tls_model("initial-exec")));
-static _Thread_local const uint8_t *stack_end __attribute__((tls_model("initial-exec")));
+/* What a signal handler has to know of a worker thread. It is found by a key, which glibc and musl look up without
+ * allocating. A thread-local variable may be allocated when it is first touched, here in the midst of malloc(); to have it
+ * allocated beforehand makes the library one that Python cannot load at run time. */
+typedef struct guarded {
+  place *running;
+  const uint8_t *stack_end;
+} guarded;
+
+static pthread_key_t guarded_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void make_key(void)
+{
+  has_key = pthread_key_create(&guarded_key, free) == 0;
+}
+
+static guarded *this_thread(void)
+{
+  return has_key ? pthread_getspecific(guarded_key) : NULL;
+}
 
 extern void __asan_init(void) __attribute__((weak));
 
@@ -55,16 +74,18 @@ static void pass_on(int number, siginfo_t *info, void *context, const struct sig
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-  place *at = running;
+  guarded *thread = this_thread();
+  place *at = thread ? thread->running : NULL;
   size_t i = 0;
 
   if (at && info->si_code > 0) {
     const uint8_t *address = info->si_addr;
 
-    running = NULL;
+    thread->running = NULL;
     at->crash->signal = number;
     at->crash->address = address;
-    at->crash->is_stack = number == SIGSEGV && address < stack_end && address + NEAR_STACK_BYTES > stack_end;
+    at->crash->is_stack = number == SIGSEGV && address < thread->stack_end &&
+                          address + NEAR_STACK_BYTES > thread->stack_end;
     siglongjmp(at->environment, 1);
   }
   while (faults[i].number != number) i++;
@@ -76,6 +97,7 @@ void gq_guard_install(void)
   struct sigaction action;
 
   if (is_sanitized()) return;
+  pthread_once(&key_once, make_key);
   memset(&action, 0, sizeof action);
   action.sa_sigaction = on_fault;
   /* Nothing is blocked while it runs, so that it can be left by a jump that restores no mask. */
@@ -106,6 +128,7 @@ void gq_guard_remove(void)
 void gq_guard_enter(void *stack)
 {
   const stack_t alternative = {.ss_sp = stack, .ss_size = GQ_GUARD_STACK_BYTES};
+  guarded *thread = has_key ? calloc(1, sizeof *thread) : NULL;
   pthread_attr_t attributes;
   stack_t given;
   size_t size;
@@ -113,21 +136,27 @@ void gq_guard_enter(void *stack)
 
   /* A sanitizer gives every thread such a stack, and wants to find it again. */
   if (sigaltstack(NULL, &given) == 0 && (given.ss_flags & SS_DISABLE)) sigaltstack(&alternative, NULL);
+  if (!thread) return;
+  if (pthread_setspecific(guarded_key, thread) != 0) {
+    free(thread);
+    return;
+  }
   if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
-  if (pthread_attr_getstack(&attributes, &low, &size) == 0) stack_end = (const uint8_t *)low + 4096;
+  if (pthread_attr_getstack(&attributes, &low, &size) == 0) thread->stack_end = (const uint8_t *)low + 4096;
   pthread_attr_destroy(&attributes);
 }
 
 bool gq_guard_run(gq_handler_function *function, const gq_msg *msg, gq_reply *reply, const gq_context *context,
                   int32_t *code, gq_crash *crash)
 {
+  guarded *volatile const thread = this_thread();
   place here;
 
   here.crash = crash;
-  if (sigsetjmp(here.environment, 0)) return false;
-  running = &here;
+  if (thread && sigsetjmp(here.environment, 0)) return false;
+  if (thread) thread->running = &here;
   *code = function(msg, reply, context);
-  running = NULL;
+  if (thread) thread->running = NULL;
   return true;
 }
 
