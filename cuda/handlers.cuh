@@ -37,7 +37,7 @@ template <int scope> constexpr bool gq_runs_in = true; /* who knows */
 #undef HANDLER_INIT
 
 #if defined(GQ_IMAGE_testing)
-__device__ __forceinline__ int32_t gq_run_handler(uint32_t id, const gq_msg *msg, gq_reply *reply,
+__device__ __noinline__ int32_t gq_run_handler(uint32_t id, const gq_msg *msg, gq_reply *reply,
                                                   const gq_context *ctx)
 {
   switch (id) {
