@@ -31,6 +31,7 @@ if test $# = 0; then
   test $# = 0 || for script in "$scripts"/cli/*.sh; do
     test ! -x "$script" || set -- "$@" "cli/$(basename "$script")"
   done
+  test $# = 0 || test ! -x "$build/doc/examples/score" || set -- "$@" examples.sh
 fi
 if test $# = 0; then
   echo "$0: no test programs in $build/tests: run 'make check TESTS=' there first" >&2
