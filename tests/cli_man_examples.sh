@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the examples of gpuqueue(1): in its EXAMPLES, a line after "$ " is a command ("> " continues it), and what
-# follows up to the next command is what it prints (standard error first).
+# Runs the examples of gpuqueue(1) and gpuqueue-handler(7): in EXAMPLES, a line after "$ " is a command ("> " continues
+# it), and what follows up to the next command is what it prints (standard error first).
 set -u
 program=${GPUQUEUE:?is the path of the program to test}
-page=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}/man/gpuqueue.1
+pages=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}/man
 for variable in $(env | sed -n 's/^\(GPUQUEUE_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$variable"; done
 export LC_ALL=C GPUQUEUE_BACKEND=cpu
 unset CFLAGS LDFLAGS
@@ -22,7 +22,8 @@ chmod +x "$work/bin/gpuqueue"
 PATH=$work/bin:$PATH
 
 # the examples as a reader sees them
-sed -n '/^\.SH EXAMPLES/,/^\.SH SEE/p' "$page" | sed -n '/^\.EX/,/^\.EE/p' |
+cat "$pages/gpuqueue.1" "$pages/gpuqueue-handler.7" |
+  sed -n '/^\.SH EXAMPLES/,/^\.SH SEE/p' | sed -n '/^\.EX/,/^\.EE/p' |
   sed -e '/^\.E[XE]/d' -e "s/\\\\(aq/'/g" -e 's/\\-/-/g' -e 's/\\e/\\/g' -e 's/^\\&//' >"$work/examples"
 
 cd "$work/in" || exit 99
@@ -54,4 +55,4 @@ done <"$work/examples"
 check
 
 echo "$ran commands of the manual run, $failed failed"
-[ "$failed" = 0 ] && [ "$ran" -ge 8 ]
+[ "$failed" = 0 ] && [ "$ran" -ge 24 ]

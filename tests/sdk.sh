@@ -6,6 +6,20 @@ set -eu
 include=${top_srcdir:-.}/lib
 sample=${top_srcdir:-.}/tests/handlers/count_byte.c
 nm=${NM:-nm}
+
+# Every name that the header offers (those that end in _ are its own) is in the manual.
+names=$(sed -n -E -e 's/^#define (GQ_[A-Z0-9_]*[A-Z0-9])([^A-Z0-9_].*)?$/\1/p' \
+  -e 's/^GQ_DEVICE .*[ *](gq_[a-z0-9_]+)\(.*/\1/p' -e 's/^GQ_REDUCTION_\((gq_[a-z0-9_]+),.*/\1/p' \
+  "$include/gpuqueue/handler.h" | sort -u)
+count=0
+for name in $names; do
+  count=$((count + 1))
+  grep -q -E "(^|[^a-zA-Z0-9_])$name([^a-zA-Z0-9_]|\$)" "${top_srcdir:-.}/man/gpuqueue-handler.7" ||
+    { echo "FAIL: gpuqueue-handler(7) does not describe $name"; exit 1; }
+done
+test $count -ge 40 || { echo "FAIL: only $count names were found in handler.h"; exit 1; }
+echo "manual: $count names"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The sanitizers of CFLAGS would want a runtime of their own in what is linked here.
