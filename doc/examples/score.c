@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A handler whose source is a text in the program: it is compiled when the queue is opened, for the CPU or for the GPU,
- * whichever runs. Scores 10,000 packed records by a linear model whose weights are the handler's state, reads the scores
- * back in order, and compares each with what plain C gives.
+ * whichever runs. Scores 10,000 packed records by a linear model whose weights are the handler's state, takes the
+ * scores by the ids of their messages, and compares each with what plain C gives.
  *
  *     cc -O2 -o score score.c $(pkg-config --cflags --libs gpuqueue) -lm && ./score */
 #include <gpuqueue/gpuqueue.h>
@@ -71,13 +71,14 @@ static gq_status score_batch(gq_queue *queue, unsigned first, unsigned *wrong)
   }
   status = gq_enqueue_batch(queue, messages, BATCH, TIMEOUT_NS, ids, &done);
   for (unsigned m = 0; status == GQ_OK && m < BATCH; m++) {
+    const float right = expected_score(first + m);
     float score;
     size_t size = sizeof score;
 
     status = gq_dequeue_result(queue, ids[m], &score, &size, TIMEOUT_NS);
     if (status != GQ_OK) break;
-    if (size == sizeof score && score == expected_score(first + m)) continue;
-    fprintf(stderr, "record %u: the score is %g, not %g\n", first + m, (double)score, (double)expected_score(first + m));
+    if (size == sizeof score && score == right) continue;
+    fprintf(stderr, "record %u: the score is %g, not %g\n", first + m, (double)score, (double)right);
     ++*wrong;
   }
   return status;
