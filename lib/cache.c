@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TEMPORARY ".new-"
+#define SUFFIX ".gqh"     /* of every entry's name: see gq_key_end() */
 #define TEMPORARY_SECONDS 3600 /* a temporary file this old has lost its writer */
 
 static void refuse(gq_cache *cache, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -102,6 +103,14 @@ static int compare_use(const void *a, const void *b)
   return left < right ? -1 : left > right;
 }
 
+/* Nothing else is ever removed: the directory may be one that the user has for other things, too. */
+static bool is_entry(const char *name)
+{
+  const size_t length = strlen(name), tail = strlen(SUFFIX);
+
+  return length > tail && strcmp(name + length - tail, SUFFIX) == 0;
+}
+
 /* Remove temporary files that were left behind, and the oldest entries where there are too many. */
 static void sweep(const gq_cache *cache)
 {
@@ -124,6 +133,7 @@ static void sweep(const gq_cache *cache)
       if (now - facts.st_mtim.tv_sec > TEMPORARY_SECONDS) unlinkat(fd, entry->d_name, 0);
       continue;
     }
+    if (!is_entry(entry->d_name)) continue;
     if (count == room) {
       swept *more = realloc(found, (room = room ? 2 * room : 64) * sizeof *found);
 

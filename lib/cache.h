@@ -6,7 +6,7 @@
  * An entry appears whole or not at all: it is written under another name, flushed and renamed, so any number of
  * processes may write the same one. The directory and the files in it are used only if they belong to this user and
  * nobody else can write to them, and no link is followed. Whatever is wrong with an entry, it is as if it were not
- * there; a cache that cannot be used costs time and nothing else. */
+ * there; a cache that cannot be used costs time and nothing else. Files with other names are left alone. */
 #ifndef GQ_CACHE_H
 #define GQ_CACHE_H
 #include "files.h"

@@ -262,8 +262,12 @@ START_TEST(it_does_not_grow_without_end)
     ck_assert_int_ge(fd, 0);
     close(fd);
   }
+  fd = openat(cache.directory, "thesis.txt", O_WRONLY | O_CREAT, 0600); /* older than all, and not the cache's */
+  ck_assert_int_eq(futimens(fd, old), 0);
+  close(fd);
   ck_assert(gq_cache_put(&cache, "new.gqh", "new", 3));
-  ck_assert_uint_eq(entries(), GQ_CACHE_ENTRIES);
+  ck_assert_uint_eq(entries(), GQ_CACHE_ENTRIES + 1);
+  ck_assert_int_eq(faccessat(cache.directory, "thesis.txt", F_OK, 0), 0);
   ck_assert_str_eq(get(&cache), "");
   gq_cache_close(&cache);
   tear_down();
