@@ -19,7 +19,7 @@
 gq_status gq_find_c_compiler(char ***words, char *path)
 {
   static const char *const usual[] = {"cc", "gcc", "clang"};
-  const char *chosen = getenv("CC");
+  const char *chosen = secure_getenv("CC");
   gq_status status;
 
   if (chosen && chosen[strspn(chosen, " \t")]) {
@@ -109,7 +109,7 @@ static gq_status run(char *const *compiler, const char *path, const gq_source *s
   argv[count++] = output;
   argv[count++] = file;
   argv[count++] = "-lm";
-  status = gq_program_run(path, (char *const *)argv, COMPILE_SECONDS, &said);
+  status = gq_program_run(path, (char *const *)argv, COMPILE_SECONDS, directory, &said);
   free(argv);
   if (status == GQ_FAILED) {
     gq_compile_hints(source->text, (const char *)said.data, true, hints, sizeof hints);

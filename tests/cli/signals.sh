@@ -149,6 +149,29 @@ statistics_are_printed() {
   expect_err verbose "^gpuqueue: running on $backend"
 }
 
+is_dead() { is_gone "$1" || grep -q '^State:.Z' "/proc/$1/status"; } # a zombie, where nobody adopts and reaps
+nothing_in() { [ -z "$(ls -A "$1")" ]; }
+
+a_killed_compile_leaves_nothing_behind() {
+  local signal compiler
+  mkdir tmp
+  echo '#include <gpuqueue/handler.h>' >slow.c
+  printf '#!/bin/sh\necho $$ >"%s/compiler"\necho >"$TMPDIR/cc1.s"\nsleep 300\nexit 1\n' "$work" >cc
+  chmod +x cc
+  for signal in INT TERM KILL; do
+    rm -f compiler
+    CC=$work/cc TMPDIR=$work/tmp XDG_CACHE_HOME=$work/cache env --default-signal=INT \
+      "$program" compile --cpu --archs none slow.c >out 2>err &
+    pid=$!
+    wait_for test -s compiler || fail "SIG$signal: the compiler was not started: $(cat err)"
+    compiler=$(cat compiler)
+    kill -s "$signal" "$pid"
+    end_of && fail "SIG$signal: exit status 0"
+    wait_for is_dead "$compiler" || fail "SIG$signal: the compiler runs on"
+    wait_for nothing_in tmp || fail "SIG$signal: left behind: $(ls -AR tmp)"
+  done
+}
+
 for_each_backend results_come_while_input_is_open a_signal_drains_and_reports a_signal_ends_endless_input \
   what_is_running_finishes_and_a_second_signal_ends closed_pipe_is_quiet memory_does_not_grow \
-  progress_is_shown_when_asked statistics_are_printed
+  progress_is_shown_when_asked statistics_are_printed a_killed_compile_leaves_nothing_behind
