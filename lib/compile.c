@@ -71,8 +71,35 @@ void gq_key_begin(gq_digest *d, const char *kind)
   gq_digest_add(d, id, sizeof id);
 }
 
+/* The value of flag `name`, in its own word or the next one; NULL if the word is not that flag. */
+static const char *value_of(char *const *word, const char *name)
+{
+  const size_t size = strlen(name);
+
+  if (strncmp(word[0], name, size) != 0) return NULL;
+  return word[0][size] ? word[0] + size : word[1];
+}
+
+/* What flags, not lines of the source, include: -include FILE, -imacros FILE, @FILE. */
+static gq_status add_forced(gq_digest *d, char *const *flags, const char *const *directories)
+{
+  static const char *const names[] = {"-include", "-imacros", "@"};
+  gq_status status = GQ_OK;
+
+  for (; *flags && status == GQ_OK; flags++)
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == GQ_OK; i++) {
+      const char *file = value_of(flags, names[i]);
+      char line[PATH_MAX + 16];
+
+      if (file && snprintf(line, sizeof line, "#include \"%s\"\n", file) < (int)sizeof line)
+        status = gq_includes_add(d, line, ".", directories);
+    }
+  return status;
+}
+
 gq_status gq_key_add_source(gq_digest *d, const gq_source *source, char *const *flags)
 {
+  static const char *const names[] = {"-I", "-isystem", "-iquote", "-idirafter"};
   const char **directories;
   gq_status status;
   size_t count = 0, used = 0;
@@ -83,9 +110,14 @@ gq_status gq_key_add_source(gq_digest *d, const gq_source *source, char *const *
   while (flags[count]) gq_digest_add_text(d, flags[count++]);
   directories = calloc(count + 1, sizeof *directories);
   if (!directories) return gq_fail(GQ_NO_MEMORY, "no memory for %zu directories", count);
-  for (size_t i = 0; i < count; i++)
-    if (strncmp(flags[i], "-I", 2) == 0 && flags[i][2]) directories[used++] = flags[i] + 2;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t k = 0; k < count; k++) {
+      const char *directory = value_of(&flags[k], names[i]);
+
+      if (directory) directories[used++] = directory;
+    }
   status = gq_includes_add(d, source->text, source->directory, directories);
+  if (status == GQ_OK) status = add_forced(d, flags, directories);
   free(directories);
   return status;
 }
@@ -150,12 +182,14 @@ gq_status gq_no_manifest(const gq_source *source)
 
 static gq_status cpu_key(const gq_source *source, char *const *compiler, const char *path, char *const *flags, char *name)
 {
+  static const char *const variables[] = {"CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"};
   struct stat facts;
   gq_status status;
   gq_digest d;
 
   gq_key_begin(&d, "cpu");
   gq_digest_add_number(&d, MACHINE);
+  for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) gq_digest_add_text(&d, getenv(variables[i]));
   memset(&facts, 0, sizeof facts);
   stat(path, &facts);
   gq_key_add_file(&d, path, (uint64_t)facts.st_size,

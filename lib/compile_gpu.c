@@ -30,9 +30,14 @@ static gq_status split_preprocessor_flags(const char *text, char ***flags)
 static gq_status compile(gq_toolkit *toolkit, const gq_source *source, char *const *flags, uint32_t arch, gq_bytes *ltoir)
 {
   const gq_gpu_job job = {source->text, source->name, (const char *const *)flags, arch};
-  const gq_status status = gq_toolkit_compile(toolkit, &job, ltoir);
+  gq_status status;
   char hints[2048];
+  gq_digest unused;
 
+  gq_digest_begin(&unused);
+  status = gq_key_add_source(&unused, source, flags); /* refuses what NVRTC, which cannot be killed, would wait for */
+  if (status != GQ_OK) return status;
+  status = gq_toolkit_compile(toolkit, &job, ltoir);
   if (status != GQ_BAD_HANDLER) return status;
   gq_compile_hints(source->text, gq_last_error(), false, hints, sizeof hints);
   return gq_fail(status, "%s%s", gq_last_error(), hints);

@@ -12,7 +12,8 @@
  * the compiler.
  * \param directory    where the source lies, for #include "..."; NULL: nowhere
  * \param directories  those of -I flags, NULL-terminated
- * \return GQ_OK; GQ_INVALID if there are more than 1000. */
+ * \return GQ_OK; GQ_INVALID if there are more than 1000; GQ_BAD_HANDLER if one is a device or pipe, at which a compiler
+ *         could wait, or read, for ever. */
 gq_status gq_includes_add(gq_digest *digest, const char *text, const char *directory, const char *const *directories);
 
 #endif
