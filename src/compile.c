@@ -54,23 +54,38 @@ static bool replace_file(const char *path, const void *data, size_t size)
   return done;
 }
 
+/** A device or pipe is written to, not replaced; so is a file that has no name any more. */
+static bool write_into(const char *path, const void *data, size_t size)
+{
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  const bool done = fd >= 0 && write_all(fd, data, size);
+
+  if (!done) complain_about(path, "cannot be written: %s", strerror(errno));
+  if (fd >= 0) close(fd);
+  return done;
+}
+
 /** \return whether the bytes are in \p path, or on standard output if that is "-". */
 static bool deliver(const char *path, const void *data, size_t size)
 {
   struct stat facts;
+  char *target;
   bool done;
-  int fd;
 
   if (strcmp(path, "-") == 0) {
     if (write_all(STDOUT_FILENO, data, size)) return true;
     complain("standard output: %s", strerror(errno));
     return false;
   }
-  if (stat(path, &facts) != 0 || S_ISREG(facts.st_mode)) return replace_file(path, data, size);
-  fd = open(path, O_WRONLY | O_CLOEXEC); /* a device or pipe is written to, not replaced */
-  done = fd >= 0 && write_all(fd, data, size);
-  if (!done) complain_about(path, "cannot be written: %s", strerror(errno));
-  if (fd >= 0) close(fd);
+  if (lstat(path, &facts) != 0) return replace_file(path, data, size);
+  if (stat(path, &facts) != 0) {
+    complain_about(path, "cannot be written: it is a link that leads to no file");
+    return false;
+  }
+  /* of a link, such as /dev/stdout, what it leads to is replaced */
+  target = S_ISREG(facts.st_mode) ? realpath(path, NULL) : NULL;
+  done = target ? replace_file(target, data, size) : write_into(path, data, size);
+  free(target);
   return done;
 }
 
@@ -91,6 +106,14 @@ static bool is_source(const char *path)
   const char *dot = strrchr(path, '.');
 
   return dot && (strcmp(dot, ".cu") == 0 || strcmp(dot, ".c") == 0);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+  struct stat facts_a, facts_b;
+
+  return stat(a, &facts_a) == 0 && stat(b, &facts_b) == 0 && facts_a.st_dev == facts_b.st_dev &&
+         facts_a.st_ino == facts_b.st_ino;
 }
 
 static int exit_status(gq_status status)
@@ -141,6 +164,10 @@ int compile_command(int argc, char **argv)
   }
   if (!is_source(argv[1])) {
     complain_about(argv[1], "is no handler's source by its name: that ends in .cu or .c");
+    return EXIT_USAGE;
+  }
+  if (output && is_same_file(output, argv[1])) {
+    complain_about(output, "is the source, which would be overwritten: name another file with --output");
     return EXIT_USAGE;
   }
   if (gq_options_init(&options) != GQ_OK) {

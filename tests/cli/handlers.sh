@@ -115,6 +115,35 @@ what_fails_leaves_nothing_behind() {
   [ -z "$(find . -name '*.gqh.*')" ] || fail "temporary files are left: $(find . -name '*.gqh.*')"
 }
 
+# The source is not overwritten, and of a link, such as /dev/stdout, what it leads to is.
+compile_writes_where_it_should() {
+  has_compiler || return
+  write_handler any.cu any
+  cp any.cu same.cu
+  ln same.cu linked.cu
+  ln -s same.cu link.gqh
+  for to in same.cu ./same.cu linked.cu link.gqh; do
+    expect_status 2 "the source as $to" "$program" compile --cpu --archs none same.cu -o "$to" &&
+      expect_err "the source as $to" "^gpuqueue: $to: is the source"
+  done
+  cmp -s any.cu same.cu || fail "the source was overwritten"
+  mkdir elsewhere
+  echo old >elsewhere/file.gqh
+  ln -sf elsewhere/file.gqh link.gqh
+  expect_status 0 'to a link' "$program" compile --cpu --archs none any.cu -o link.gqh
+  [ -L link.gqh ] || fail "a link was replaced"
+  cmp -s link.gqh elsewhere/file.gqh && [ "$(head -c 4 elsewhere/file.gqh | tail -c 3)" = GQH ] ||
+    fail "what a link leads to was not written"
+  ln -sf /dev/fd/8 out.gqh
+  "$program" compile --cpu --archs none any.cu -o out.gqh 8>fd.gqh || fail "to a descriptor"
+  [ -L out.gqh ] || fail "the link to a descriptor was replaced"
+  cmp -s fd.gqh link.gqh || fail "a file that is open as a descriptor was not written"
+  ln -sf nowhere link.gqh
+  expect_status 3 'link to nothing' "$program" compile --cpu --archs none any.cu -o link.gqh &&
+    expect_err 'link to nothing' 'link.gqh: cannot be written: it is a link that leads to no file'
+  [ "$(find . -name '*.gqh.??????')" = '' ] || fail "left behind: $(find . -name '*.gqh.??????')"
+}
+
 installed_handlers_are_found() {
   has_compiler || return
   local mine=$work.data/gpuqueue/handlers
@@ -159,4 +188,4 @@ many_start_at_once() {
 }
 
 for_each_backend a_source_runs a_compiled_file_runs_without_a_compiler what_fails_leaves_nothing_behind \
-  installed_handlers_are_found many_start_at_once
+  compile_writes_where_it_should installed_handlers_are_found many_start_at_once
