@@ -33,6 +33,13 @@ static gq_status refuse_arch(const char *word, size_t size)
                              "none", (int)size, word, OLDEST_ARCH);
 }
 
+static bool is_named(const work *w, uint32_t arch, bool as_ptx)
+{
+  for (uint32_t i = 0; i < w->arch_count; i++)
+    if (w->archs[i] == arch && w->as_ptx[i] == as_ptx) return true;
+  return false;
+}
+
 static gq_status read_archs(work *w, const char *text)
 {
   if (!text || !*text) text = *gq_cuda_build_archs ? gq_cuda_build_archs : "75 ptx_75";
@@ -45,10 +52,11 @@ static gq_status read_archs(work *w, const char *text)
     const unsigned long arch = *number >= '0' && *number <= '9' ? strtoul(number, &end, 10) : 0;
 
     if (arch < OLDEST_ARCH || arch > 999 || end != text + size) return refuse_arch(text, size);
+    text += size;
+    if (is_named(w, (uint32_t)arch, ptx)) continue; /* twice */
     if (w->arch_count == MOST_ARCHS) return gq_fail(GQ_INVALID, "archs: names more than %u", MOST_ARCHS);
     w->archs[w->arch_count] = (uint32_t)arch;
     w->as_ptx[w->arch_count++] = ptx;
-    text += size;
   }
   return w->arch_count ? GQ_OK : refuse_arch("", 0);
 }

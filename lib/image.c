@@ -53,6 +53,8 @@ gq_status gq_image_build(const uint8_t kernel_id[GQ_DIGEST_BYTES], const gq_sect
   if (count > GQ_IMAGE_SECTIONS)
     return gq_fail(GQ_INVALID, "a handler's file has room for %u pieces of code, not for %u", GQ_IMAGE_SECTIONS, count);
   for (uint32_t i = 0; i < count; i++) size += aligned(sections[i].size);
+  if (size > GQ_IMAGE_MOST)
+    return gq_fail(GQ_INVALID, "a compiled handler of %zu bytes is more than is read again, %u", size, GQ_IMAGE_MOST);
   data = calloc(1, size + 1);
   if (!data) return gq_fail(GQ_NO_MEMORY, "no memory for a handler's %zu bytes", size);
   memcpy(data, magic, sizeof magic);

@@ -100,6 +100,9 @@ static gq_status take_memory(gq_loaded *l, const gq_options *o)
     if (status == GQ_OK) status = take_source(l, "handler_source", bytes);
   }
   if (status != GQ_OK || !o->handler_image) return status;
+  if (o->handler_image_bytes > GQ_IMAGE_MOST)
+    return gq_fail(GQ_INVALID, "handler_image_bytes: %zu is more than a compiled handler can have, %u",
+                   o->handler_image_bytes, GQ_IMAGE_MOST);
   status = copy(o->handler_image, o->handler_image_bytes, &bytes);
   if (status != GQ_OK) return status;
   status = gq_image_parse(&l->image, "handler_image", bytes);
