@@ -126,6 +126,22 @@ START_TEST(a_second_start_does_not_compile)
 }
 END_TEST
 
+/* dlopen() must not take the first one for the second, which may get the same path. */
+START_TEST(what_cannot_be_unloaded_is_not_used_again)
+{
+  gq_options options = cpu_options();
+
+  if (!has_c_compiler()) return;
+  set_up();
+  options.handler_flags = "-Wl,-z,nodelete";
+  options.handler_source = "#define ANSWER 42\n" SOURCE;
+  expect_result(&options, "42", "compiled");
+  options.handler_source = "#define ANSWER 43\n" SOURCE;
+  expect_result(&options, "43", "compiled");
+  tear_down();
+}
+END_TEST
+
 START_TEST(a_changed_include_is_compiled_anew)
 {
   gq_options options = cpu_options();
@@ -270,6 +286,7 @@ START_TEST(an_image_needs_no_compiler)
   gq_options options = cpu_options();
   gq_compilation what = {sizeof what, "none", 1};
   char *path = strdup(getenv("PATH"));
+  gq_queue *queue = NULL;
   size_t bytes = 0;
   void *image = NULL;
 
@@ -280,6 +297,9 @@ START_TEST(an_image_needs_no_compiler)
   ck_assert_int_eq(setenv("PATH", "/nonexistent", 1), 0);
   options.handler_source = NULL;
   options.handler_image = image;
+  options.handler_image_bytes = SIZE_MAX;
+  assert_status(gq_init(&queue, &options), GQ_INVALID);
+  assert_error_says("handler_image_bytes: 18446744073709551615 is more than");
   options.handler_image_bytes = bytes;
   expect_result(&options, "42", "handler answer compiled before");
   setenv("PATH", path, 1);
@@ -471,6 +491,7 @@ int main(void)
 {
   const suite_test tests[] = {
     SUITE_TEST_ONCE(a_second_start_does_not_compile),
+    SUITE_TEST_ONCE(what_cannot_be_unloaded_is_not_used_again),
     SUITE_TEST_ONCE(a_changed_include_is_compiled_anew),
     SUITE_TEST_ONCE(a_spoilt_entry_is_compiled_anew),
     SUITE_TEST_ONCE(mistakes_are_explained),
