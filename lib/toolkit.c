@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "backend.h"
 #include "error.h"
 #include "linked_kernel.h"
 
@@ -108,7 +108,7 @@ static gq_status load(gq_toolkit *t)
 static int takes_too_long(void *deadline, void *unused)
 {
   (void)unused;
-  return time(NULL) > *(const time_t *)deadline;
+  return gq_now() > *(const uint64_t *)deadline;
 }
 
 /* What the compiler said, from malloc(), or NULL. */
@@ -158,11 +158,11 @@ static gq_status take_ltoir(gq_toolkit *t, gq_nvrtc_program program, gq_bytes *l
   return GQ_OK;
 }
 
-/* The source with what the kernel expects of every handler and no macro can define: a function that prepares it, be
+/* The source (its last line may end in a backslash) with what the kernel expects of every handler and no macro can define: a function that prepares it, be
  * there a GQ_INIT() or not. NULL if there is no memory. */
 static char *complete_source(const char *source)
 {
-  static const char end[] = "\n#line 1 \"gpuqueue's end of the handler\"\n"
+  static const char end[] = "\n\n#line 1 \"gpuqueue's end of the handler\"\n"
                             "#ifdef GPUQUEUE_HANDLER_H\n"
                             "extern \"C\" __device__ int32_t gq_handler_init_entry(const gq_context *ctx)\n"
                             "{ return gq_init_hook_(ctx, 0); }\n"
@@ -178,7 +178,7 @@ gq_status gq_toolkit_compile(gq_toolkit *t, const gq_gpu_job *job, gq_bytes *lto
   static const char *const header_names[] = {"gpuqueue/handler.h"};
   const char *const header_texts[] = {gq_handler_header()};
   const char *flags[MOST_FLAGS] = {NULL, "-dlto", "--std=c++17", "--device-as-default-execution-space"};
-  time_t deadline = time(NULL) + COMPILE_SECONDS;
+  uint64_t deadline = gq_now() + COMPILE_SECONDS * 1000000000ull;
   gq_status status = load(t);
   gq_nvrtc_program program;
   char arch[32], *source;
