@@ -58,10 +58,28 @@ static bool is_name(const char *text)
          strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == length;
 }
 
+/* The bytes of the character at `at`, if it is one in UTF-8 and none that commands a terminal; else 0. */
+static size_t printable(const unsigned char *at)
+{
+  static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000};
+  const size_t size = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
+  uint32_t point = size < 2 ? *at : *at & (0x7fu >> size);
+
+  for (size_t i = 1; i < size; i++) {
+    if ((at[i] & 0xc0) != 0x80) return 0;
+    point = point << 6 | (at[i] & 0x3f);
+  }
+  return point >= least[size] && point != 0x7f && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? size : 0;
+}
+
 static bool is_printable(const char *text)
 {
-  for (; *text; text++)
-    if ((unsigned char)*text < ' ' || *text == 127) return false;
+  while (*text) {
+    const size_t size = printable((const unsigned char *)text);
+
+    if (size == 0) return false;
+    text += size;
+  }
   return true;
 }
 
@@ -217,7 +235,7 @@ static gq_status read_arg(const parse *p, char *text)
                   name, arg->info.def);
   arg->info.help = rest + strspn(rest, " ");
   if (!*arg->info.help) return refuse(p, "argument %s has no help", name);
-  if (!is_printable(arg->info.help)) return refuse(p, "the help of argument %s has control characters", name);
+  if (!is_printable(arg->info.help)) return refuse(p, "the help of argument %s has control characters, or is not UTF-8", name);
   p->m->arg_count++;
   return GQ_OK;
 }
@@ -256,7 +274,7 @@ static gq_status read_line(parse *p, char *line)
   int item = 0;
 
   while (item < ITEMS && (strlen(item_names[item]) != length || strncmp(line, item_names[item], length) != 0)) item++;
-  if (!is_printable(line)) return refuse(p, "it has control characters");
+  if (!is_printable(line)) return refuse(p, "it has control characters, or is not UTF-8");
   if (item == ITEMS) return refuse(p, "'%.64s' begins no line that this library knows", line);
   if (item == ITEM_ARG && p->m->arg_count == GQ_MANIFEST_MOST_ARGS)
     return refuse(p, "it has more than %u arguments", GQ_MANIFEST_MOST_ARGS);

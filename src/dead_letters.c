@@ -2,6 +2,7 @@
 #include "dead_letters.h"
 
 #include "cli.h"
+#include "json.h"
 #include "output.h"
 #include "run.h"
 
@@ -41,31 +42,12 @@ const struct output *dead_letters_output(const struct dead_letters *letters)
   return &letters->output;
 }
 
-/** Length of the UTF-8 sequence at \p text, or 0 if it is none that JSON may hold. */
-static size_t utf8_sequence(const unsigned char *text)
-{
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  const size_t size = *text < 0x80 ? 1 : *text >= 0xf0 && *text < 0xf5 ? 4 : *text >= 0xe0 ? 3 : *text >= 0xc2 ? 2 : 0;
-  uint32_t point = size < 2 ? *text : *text & (0x7fu >> size);
-  size_t i;
-
-  if (*text >= 0xf5) return 0;
-  for (i = 1; i < size; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    point = point << 6 | (text[i] & 0x3f);
-  }
-  if (size > 1 && (point < least[size] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))) return 0;
-  return size;
-}
-
 static bool is_utf8(const char *text)
 {
-  const unsigned char *at = (const unsigned char *)text;
-
-  while (*at) {
-    const size_t size = utf8_sequence(at);
+  while (*text) {
+    const size_t size = json_utf8_sequence(text);
     if (size == 0) return false;
-    at += size;
+    text += size;
   }
   return true;
 }

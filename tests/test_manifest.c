@@ -97,6 +97,12 @@ static const struct {
   { HEAD "shared 1M\n", "from 0 to 131072" },
   { HEAD "shared\n", "shared is empty" },
   { HEAD "example \033[31m\n", "control characters" },
+  { HEAD "example \xc2\x9b" "31m\n", "control characters" }, /* the same in one character, U+009B */
+  { HEAD "example \xff\n", "not UTF-8" },
+  { HEAD "example \xc3\n", "not UTF-8" },
+  { HEAD "example \xe0\x80\xaf\n", "not UTF-8" },
+  { HEAD "example \xed\xa0\x80\n", "not UTF-8" },
+  { HEAD "example \xf4\x90\x80\x80\n", "not UTF-8" },
   { "gpuqueue-handler 1\nname h\nscopes thread wave\n", "scope 'wave' is unknown" },
   { "gpuqueue-handler 1\nname h\nscopes thread thread\n", "scope 'thread' is named twice" },
   { "gpuqueue-handler 1\nname h\nscopes ,\n", "no scope is named" },

@@ -169,7 +169,9 @@ installed_handlers_are_found() {
     grep -q "^$line$" out || fail "handlers mine does not say '$line': $(cat out)"
   done
   expect_status 2 'describe none' "$program" handlers nosuch && expect_err 'describe none' "no handler 'nosuch'"
+  cp "$mine/mine.cu" "$mine/$(printf 'caf\351').cu" # Latin-1: a file's name is bytes, JSON is UTF-8
   expect_status 1 json "$program" handlers --json
+  grep -q '/caf.ufffd.cu"' out || fail "a file name that is no UTF-8: $(cat out)"
   if command -v python3 >/dev/null; then python3 -m json.tool out >/dev/null || fail "handlers --json is not JSON"; fi
   rm -r "$work.data/gpuqueue"
 }
