@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "cache.h"
 #include "error.h"
@@ -180,6 +181,15 @@ gq_status gq_no_manifest(const gq_source *source)
 
 /* -------------------------------------------------------------------------------------------------- for the CPU */
 
+/* Code for "the CPU at hand" must not be taken from the cache of a home directory that another machine shares. */
+static void add_own_machine(gq_digest *d, char *const *words)
+{
+  struct utsname name;
+
+  for (; *words; words++)
+    if (strstr(*words, "=native") && uname(&name) == 0) gq_digest_add_text(d, name.nodename);
+}
+
 static gq_status cpu_key(const gq_source *source, char *const *compiler, const char *path, char *const *flags, char *name)
 {
   static const char *const variables[] = {"CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"};
@@ -195,6 +205,8 @@ static gq_status cpu_key(const gq_source *source, char *const *compiler, const c
   gq_key_add_file(&d, path, (uint64_t)facts.st_size,
            (uint64_t)facts.st_mtim.tv_sec * 1000000000u + (uint64_t)facts.st_mtim.tv_nsec);
   for (size_t i = 0; compiler[i]; i++) gq_digest_add_text(&d, compiler[i]);
+  add_own_machine(&d, compiler);
+  add_own_machine(&d, flags);
   status = gq_key_add_source(&d, source, flags);
   gq_key_end(&d, name);
   return status;

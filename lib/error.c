@@ -16,9 +16,16 @@ static _Thread_local char *long_error;
 static pthread_key_t long_error_key;
 static pthread_once_t long_error_once = PTHREAD_ONCE_INIT;
 
+/* At the thread's end; what runs after this, such as another key's destructor, may fail once more. */
+static void drop_long_error(void *text)
+{
+  long_error = NULL;
+  free(text);
+}
+
 static void make_key(void)
 {
-  pthread_key_create(&long_error_key, free);
+  pthread_key_create(&long_error_key, drop_long_error);
 }
 
 /* Keep \p text, which may be NULL, as this thread's long text. */

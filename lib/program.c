@@ -50,8 +50,8 @@ bool gq_program_find(const char *name, char *path)
   return false;
 }
 
-/* The environment with LC_ALL=C, for hints look for words of compilers, and with `temporary`, "TMPDIR=...", so that what a
- * compiler leaves behind when it is killed goes with that. NULL if there is no memory. */
+/* The environment with LC_ALL=C, for hints look for words of compilers, and with `temporary`, "TMPDIR=...", so that
+ * what a compiler leaves behind when it is killed goes with that. NULL if there is no memory. */
 static char **plain_environment(char *temporary)
 {
   static char locale[] = "LC_ALL=C";

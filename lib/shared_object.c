@@ -27,9 +27,9 @@ static gq_status not_loaded(const char *name, const char *path)
   return gq_fail(GQ_BAD_HANDLER, "%s: its code cannot be loaded: %s", name, message);
 }
 
-/* Give the file a descriptor whose path no loaded library has: dlopen() knows libraries by their path before it looks at
- * files, and one that cannot be unloaded (-z nodelete) keeps its path when its descriptor is long closed. \return 0 or an
- * errno. */
+/* Give the file a descriptor whose path no loaded library has: dlopen() knows libraries by their path before it looks
+ * at files, and one that cannot be unloaded (-z nodelete) keeps its path when its descriptor is long closed.
+ * \return 0 or an errno. */
 static int find_path(int *fd, char *path, size_t size)
 {
   for (;;) {

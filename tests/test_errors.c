@@ -4,6 +4,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,6 +290,41 @@ START_TEST(each_thread_has_its_own_error_text)
 }
 END_TEST
 
+static void fail_at_length(void *unused)
+{
+  static char name[5000];
+  gq_options options = suite_options(name);
+  gq_queue *queue = NULL;
+
+  (void)unused;
+  memset(name, 'x', sizeof name - 1);
+  name[0] = '/';
+  gq_init(&queue, &options);
+}
+
+static pthread_key_t late_key; /* its destructor runs after the library's, for it is made later */
+
+static void *fail_and_end(void *unused)
+{
+  fail_at_length(unused);
+  pthread_setspecific(late_key, &late_key);
+  return NULL;
+}
+
+/* A thread's own data is destroyed in no particular order, and destroying it may fail in turn. */
+START_TEST(a_thread_that_fails_while_it_ends)
+{
+  pthread_t thread;
+
+  fail_at_length(NULL);
+  ck_assert_uint_gt(strlen(gq_last_error()), 4000);
+  ck_assert_int_eq(pthread_key_create(&late_key, fail_at_length), 0);
+  ck_assert_int_eq(pthread_create(&thread, NULL, fail_and_end, NULL), 0);
+  ck_assert_int_eq(pthread_join(thread, NULL), 0);
+  pthread_key_delete(late_key);
+}
+END_TEST
+
 START_TEST(a_long_error_text_is_cut_and_ended)
 {
   static char name[100000];
@@ -331,6 +367,7 @@ int main(void)
     SUITE_TEST(no_file_descriptors_left),
     SUITE_TEST(more_memory_than_there_is),
     SUITE_TEST(each_thread_has_its_own_error_text),
+    SUITE_TEST(a_thread_that_fails_while_it_ends),
     SUITE_TEST(a_long_error_text_is_cut_and_ended),
     SUITE_TEST(a_quick_handler_is_never_taken_for_a_hanging_one),
     SUITE_TEST(a_handler_that_hangs),

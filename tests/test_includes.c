@@ -68,8 +68,8 @@ static void expect_counts(const char *file, const char *text, const char *flags)
   ck_assert_msg(memcmp(before, same, sizeof before) == 0, "%s: the key is not always the same", flags);
   write_text(file, "int b;\n");
   assert_status(add(text, all_flags, after), GQ_OK);
-  ck_assert_msg(memcmp(before, after, sizeof before) != 0, "a change of %s is not noticed with '%s' and flags '%s'", file,
-                text, flags);
+  ck_assert_msg(memcmp(before, after, sizeof before) != 0, "a change of %s is not noticed with '%s' and flags '%s'",
+                file, text, flags);
 }
 
 START_TEST(every_way_to_include_counts)
