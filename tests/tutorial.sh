@@ -4,8 +4,8 @@
 # check.py, and the commands in indented blocks print what stands below them. What prints something else each time is in
 # blocks of text, and not run.
 . "${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}/tests/transcript.sh"
-for tool in cc python3; do
-  command -v $tool >/dev/null 2>&1 || { echo "SKIP: there is no $tool"; exit 77; }
+for tool in "${CC:-cc}" python3; do
+  command -v "${tool%% *}" >/dev/null 2>&1 || { echo "SKIP: there is no ${tool%% *}"; exit 77; }
 done
 
 # the README: a here-document ends at the next "    END"

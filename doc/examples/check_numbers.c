@@ -73,11 +73,12 @@ static gq_status check_all(gq_queue *queue, unsigned *wrong)
 
   for (size_t i = 0; status == GQ_OK && i < CASES; i++) {
     gq_message message = {0};
+    uint64_t id; /* not needed here: the tag comes back with the completion */
 
     message.data = cases[i].number;
     message.size = strlen(cases[i].number);
     message.tag = i;
-    status = gq_enqueue(queue, &message, TIMEOUT_NS, &(uint64_t){0});
+    status = gq_enqueue(queue, &message, TIMEOUT_NS, &id);
   }
   while (status == GQ_OK && left > 0) {
     gq_completion completions[CASES];
