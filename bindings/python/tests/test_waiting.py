@@ -70,6 +70,15 @@ def test_signal_ends_a_wait(busy, alarm, call):
     assert time.monotonic() - started < 1.2
 
 
+@pytest.fixture
+def heeded_sigint():
+    """SIGINT as Python sets it up, which it does not where the shell started it in the background, ignoring SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_sigint")
 def test_ctrl_c_is_a_keyboard_interrupt(busy):
     queue, id = busy
     threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)).start()
