@@ -240,6 +240,7 @@ def test_nothing_leaks(open_queue):
     payload = bytearray(100000)
     for _ in range(50):
         used_once(queue)
+        queue.result(queue.enqueue(payload), timeout=60)
     gc.collect()
     blocks, before = sys.getallocatedblocks(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     references = sys.getrefcount(payload), sys.getrefcount(gpuqueue.Status.OK), sys.getrefcount(gpuqueue.Error)
@@ -247,7 +248,7 @@ def test_nothing_leaks(open_queue):
         used_once(queue)
         queue.result(queue.enqueue(payload), timeout=60)
     gc.collect()
-    assert sys.getallocatedblocks() - blocks < 100
+    assert sys.getallocatedblocks() - blocks < 150  # one that is lost each time makes 300; the interpreter keeps some
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10000  # KiB; one copy a turn would be 30000
     after = sys.getrefcount(payload), sys.getrefcount(gpuqueue.Status.OK), sys.getrefcount(gpuqueue.Error)
     assert after == references
