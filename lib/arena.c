@@ -9,6 +9,11 @@
 #define NONE UINT32_MAX
 #define GQ_BLOCK_FREE 0x80
 
+/* Slots are mostly of one size, and one that was just freed is soon asked for again: joining it with its neighbours, to
+ * take it apart again, would be most of what a slot costs. So free blocks are joined when there is no room otherwise;
+ * after that, this many of them at once, so that an arena that stays scarce is not gone through again and again. */
+#define EAGER_PUTS 4096u
+
 static unsigned order_of(uint64_t size)
 {
   unsigned order = 0;
@@ -64,6 +69,7 @@ void gq_arena_clear(gq_arena *a)
   if (a->bytes == 0) return;
   pthread_mutex_lock(&a->lock);
   memset(a->order, 0, a->bytes / GQ_SLOT_BYTES);
+  a->unmerged = false;
   for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
   push(a, 0, a->top);
   pthread_mutex_unlock(&a->lock);
@@ -77,15 +83,63 @@ void gq_arena_free_all(gq_arena *a)
   pthread_mutex_destroy(&a->lock);
 }
 
+/* Free \p block, which is in no list, joined with its buddy as long as that is free too. */
+static void free_merged(gq_arena *a, uint32_t block, unsigned order)
+{
+  for (; order < a->top; order++) {
+    const uint32_t buddy = block ^ (1u << order);
+
+    if (a->order[buddy] != ((order + 1) | GQ_BLOCK_FREE)) break;
+    unlink_block(a, buddy, order);
+    a->order[block > buddy ? block : buddy] = 0;
+    if (buddy < block) block = buddy;
+  }
+  push(a, block, order);
+}
+
+/* Join all free blocks that can be joined. */
+static void merge(gq_arena *a)
+{
+  for (unsigned order = 0; order < a->top; order++) {
+    uint32_t block = a->free_head[order];
+
+    while (block != NONE) {
+      uint32_t following = a->next[block];
+
+      if (a->order[block ^ (1u << order)] == ((order + 1) | GQ_BLOCK_FREE)) {
+        if (following == (block ^ (1u << order))) following = a->next[following];
+        unlink_block(a, block, order);
+        free_merged(a, block, order);
+      }
+      block = following;
+    }
+  }
+  a->unmerged = false;
+}
+
+/* The smallest order of which a block is free and that is \p want or more; above `top` if there is none. */
+static unsigned find_order(const gq_arena *a, unsigned want)
+{
+  unsigned order = want;
+
+  while (order <= a->top && a->free_head[order] == NONE) order++;
+  return order;
+}
+
 uint64_t gq_arena_get(gq_arena *a, uint64_t size)
 {
   const unsigned want = order_of(size);
-  unsigned order = want;
+  unsigned order;
   uint32_t block;
 
   if (size > a->bytes) return UINT64_MAX;
   pthread_mutex_lock(&a->lock);
-  while (order <= a->top && a->free_head[order] == NONE) order++;
+  order = find_order(a, want);
+  if (order > a->top && a->unmerged) {
+    merge(a);
+    a->eager = EAGER_PUTS;
+    order = find_order(a, want);
+  }
   if (order > a->top) {
     pthread_mutex_unlock(&a->lock);
     return UINT64_MAX;
@@ -103,20 +157,17 @@ uint64_t gq_arena_get(gq_arena *a, uint64_t size)
 
 void gq_arena_put(gq_arena *a, uint64_t offset)
 {
-  uint32_t block = (uint32_t)(offset / GQ_SLOT_BYTES);
+  const uint32_t block = (uint32_t)(offset / GQ_SLOT_BYTES);
   unsigned order;
 
   pthread_mutex_lock(&a->lock);
   order = (unsigned)(a->order[block] & ~GQ_BLOCK_FREE) - 1;
-  while (order < a->top) {
-    const uint32_t buddy = block ^ (1u << order);
-
-    if (a->order[buddy] != ((order + 1) | GQ_BLOCK_FREE)) break;
-    unlink_block(a, buddy, order);
-    a->order[block > buddy ? block : buddy] = 0;
-    if (buddy < block) block = buddy;
-    order++;
+  if (a->eager) {
+    a->eager--;
+    free_merged(a, block, order);
+  } else {
+    push(a, block, order);
+    a->unmerged = true;
   }
-  push(a, block, order);
   pthread_mutex_unlock(&a->lock);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slots in a lane's arena: a buddy allocator (Knowlton 1965) over offsets. Its book-keeping is the client's own
- * memory, so nothing that the owner or the device reads depends on it. A short lock; O(log n). */
+ * memory, so nothing that the owner or the device reads depends on it. A short lock; O(1) as long as sizes repeat. */
 #ifndef GQ_ARENA_H
 #define GQ_ARENA_H
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define GQ_ARENA_ORDERS 32
@@ -15,6 +16,8 @@ typedef struct gq_arena {
   uint32_t free_head[GQ_ARENA_ORDERS];
   uint32_t *next, *previous;          /* by block: free list of its order */
   uint8_t *order;                     /* by block: order + 1 of the block that begins here, | GQ_BLOCK_FREE */
+  bool unmerged;                      /* neighbours that are free may not have been joined */
+  uint32_t eager;                     /* how many of the next blocks are joined as they are freed */
 } gq_arena;
 
 int gq_arena_init(gq_arena *arena, uint64_t bytes);

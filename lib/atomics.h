@@ -124,6 +124,9 @@ template <int order> GQ_CONSUMER int gq_dev_cas64(void *p, uint64_t *expected, u
 /** Order earlier accesses before later ones, for everyone on the bus. */
 GQ_CONSUMER void gq_fence_sys(void) { asm volatile("fence.sc.sys;" ::: "memory"); }
 
+/** Make several relaxed loads of words in device memory, or stores after it, acquires and releases. */
+GQ_CONSUMER void gq_fence_gpu(void) { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
 GQ_CONSUMER gq_unit gq_unit_ld_sys(const gq_unit *p)
 {
   gq_unit u;
@@ -186,46 +189,65 @@ GQ_CONSUMER void gq_fence_sys(void) /* ThreadSanitizer knows no fences; a locked
 #define gq_fence_sys() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
-/* One aligned 16-byte access. Plain x86 loads acquire and plain stores release, also for vectors of this width. The
- * words pass between vector and general registers: through memory, the vector would wait for the words' stores. */
+/* One aligned 16-byte access. Plain x86 loads acquire and plain stores release, also for vectors of this width. What is
+ * only carried on, a payload's words, stays in vector registers: through memory, the vector would wait for the words'
+ * stores, and through general registers it would take five instructions for one. */
+typedef uint32_t gq_vec __attribute__((vector_size(16)));
 #if defined(__x86_64__)
-#include <emmintrin.h>
-GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
+GQ_CONSUMER gq_vec gq_vec_ld(const gq_unit *p)
 {
-  gq_unit u;
-  __m128i x;
-  __asm__ volatile("movdqa %1,%0" : "=x"(x) : "m"(*p) : "memory");
-  const uint64_t lo = (uint64_t)_mm_cvtsi128_si64(x), hi = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(x, x));
-  u.w[0] = (uint32_t)lo, u.w[1] = (uint32_t)(lo >> 32), u.w[2] = (uint32_t)hi, u.w[3] = (uint32_t)(hi >> 32);
-  return u;
+  gq_vec v;
+  __asm__ volatile("movdqa %1,%0" : "=x"(v) : "m"(*p) : "memory");
+  return v;
 }
-GQ_CONSUMER void gq_unit16_st_halves(gq_unit *p, uint64_t lo, uint64_t hi)
+GQ_CONSUMER void gq_vec_st(gq_unit *p, gq_vec v)
 {
-  const __m128i x = _mm_set_epi64x((long long)hi, (long long)lo);
-  __asm__ volatile("movdqa %1,%0" : "=m"(*p) : "x"(x) : "memory");
+  __asm__ volatile("movdqa %1,%0" : "=m"(*p) : "x"(v) : "memory");
 }
 #elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
+typedef uint64_t gq_halves __attribute__((vector_size(16)));
+GQ_CONSUMER gq_vec gq_vec_ld(const gq_unit *p)
 {
   uint64_t lo, hi;
-  gq_unit u;
   __asm__ volatile("ldp %0,%1,%2\n\tdmb ishld" : "=r"(lo), "=r"(hi) : "Q"(*p) : "memory");
-  u.w[0] = (uint32_t)lo, u.w[1] = (uint32_t)(lo >> 32), u.w[2] = (uint32_t)hi, u.w[3] = (uint32_t)(hi >> 32);
-  return u;
+  return (gq_vec)(gq_halves){lo, hi};
 }
-GQ_CONSUMER void gq_unit16_st_halves(gq_unit *p, uint64_t lo, uint64_t hi)
+GQ_CONSUMER void gq_vec_st(gq_unit *p, gq_vec v)
 {
-  __asm__ volatile("dmb ish\n\tstp %1,%2,%0" : "=Q"(*p) : "r"(lo), "r"(hi) : "memory");
+  const gq_halves h = (gq_halves)v;
+  __asm__ volatile("dmb ish\n\tstp %1,%2,%0" : "=Q"(*p) : "r"(h[0]), "r"(h[1]) : "memory");
 }
 #else
 #define GQ_NO_UNIT16 1
 #endif
+
 #if !defined(GQ_NO_UNIT16)
+GQ_CONSUMER gq_unit gq_unit16_ld(const gq_unit *p)
+{
+  const gq_vec v = gq_vec_ld(p);
+  const gq_unit u = {{v[0], v[1], v[2], v[3]}};
+
+  return u;
+}
 GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
 {
-  gq_unit16_st_halves(p, u.w[0] | (uint64_t)u.w[1] << 32, u.w[2] | (uint64_t)u.w[3] << 32);
+  const gq_vec v = {u.w[0], u.w[1], u.w[2], u.w[3]};
+
+  gq_vec_st(p, v);
 }
 #endif
+
+/** Bring the line of \p p here, to be written. Never faults. */
+GQ_CONSUMER void gq_prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+  /* GCC takes this instruction for a plain prefetch unless told which processor it is for; where a processor has it not,
+   * it does nothing. */
+  __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
 
 /* One aligned 8-byte access: half a unit. */
 GQ_CONSUMER uint64_t gq_unit8_ld(const gq_unit *p, unsigned half)

@@ -5,6 +5,9 @@
 #define GQ_CELL_H
 #include "protocol.h"
 
+/* Inline wherever it is used: constant flags and sizes take most of it away. */
+#define GQ_INLINE GQ_CONSUMER __attribute__((always_inline))
+
 /** A cell's words, taken apart. */
 typedef struct gq_cell_view {
   uint32_t head[GQ_HEAD_WORDS];
@@ -82,32 +85,45 @@ GQ_CONSUMER int gq_cell_get8(const gq_unit *cell, uint32_t units, uint32_t tag, 
 
 /* ------------------------------------------------------------------------------------------- 16-byte units */
 #if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
-GQ_CONSUMER void gq_triple_put(gq_unit *unit, const uint32_t *words, uint32_t tag)
+GQ_INLINE void gq_triple_put(gq_unit *unit, const uint32_t *words, uint32_t tag)
 {
-  gq_unit u;
+  const gq_vec v = {words[0], words[1], words[2], tag};
 
-  u.w[0] = words[0], u.w[1] = words[1], u.w[2] = words[2], u.w[3] = tag;
-  gq_unit16_st(unit, u);
+  gq_vec_st(unit, v);
 }
 
-GQ_CONSUMER void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *view, const void *payload, uint32_t size)
+/* The last words of a payload, of which \p left bytes are left: 1 to 15. No byte beyond it is read. */
+GQ_CONSUMER void gq_tail_put(gq_unit *unit, const uint8_t *from, uint32_t left, uint32_t tag)
 {
+  for (; left > 0; left -= left < 12 ? left : 12, from += 12, unit++) {
+    const uint32_t words[3] = {gq_load_word(from, 0, left), left > 4 ? gq_load_word(from, 4, left) : 0,
+                               left > 8 ? gq_load_word(from, 8, left) : 0};
+
+    gq_triple_put(unit, words, tag);
+  }
+}
+
+GQ_INLINE void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *view, const void *payload, uint32_t size)
+{
+  const gq_vec words = {~0u, ~0u, ~0u, 0}, tags = {0, 0, 0, tag};
   const uint32_t has_ext = view->head[1] & GQ_CELL_EXT;
   gq_unit *unit = cell + (has_ext ? 3 : 1);
   const uint8_t *from = payload;
-  uint32_t words[3], left = size, i;
+  uint32_t left = size;
 
-  for (; left >= 12; left -= 12, from += 12, unit++) {
-    uint64_t lo;
-    uint32_t hi;
+#pragma GCC unroll 4
+  for (; left >= 16; left -= 12, from += 12, unit++) {
+    gq_vec v;
 
-    __builtin_memcpy(&lo, from, 8);
-    __builtin_memcpy(&hi, from + 8, 4);
-    gq_unit16_st_halves(unit, lo, hi | (uint64_t)tag << 32);
+    __builtin_memcpy(&v, from, 16);
+    gq_vec_st(unit, (v & words) | tags);
   }
-  if (left > 0) {
-    for (i = 0; i < 3; i++) words[i] = 4 * i < left ? gq_load_word(from, 4 * i, left) : 0;
-    gq_triple_put(unit, words, tag);
+  if (left == 4) { /* what messages of 16, 64, 256 and 1024 bytes leave */
+    const gq_vec v = {gq_load_whole_word(from, 0), 0, 0, tag};
+
+    gq_vec_st(unit, v);
+  } else if (left > 0) {
+    gq_tail_put(unit, from, left, tag);
   }
   if (has_ext) {
     gq_triple_put(cell + 2, view->ext + 3, tag);
@@ -116,37 +132,42 @@ GQ_CONSUMER void gq_cell_put16(gq_unit *cell, uint32_t tag, const gq_cell_view *
   gq_triple_put(cell, view->head, tag);
 }
 
-GQ_CONSUMER int gq_triple_get(const gq_unit *unit, uint32_t *words, uint32_t tag)
+GQ_INLINE int gq_triple_get(const gq_unit *unit, uint32_t *words, uint32_t tag)
 {
-  const gq_unit u = gq_unit16_ld(unit);
+  const gq_vec v = gq_vec_ld(unit);
 
-  words[0] = u.w[0], words[1] = u.w[1], words[2] = u.w[2];
-  return u.w[3] == tag;
+  words[0] = v[0], words[1] = v[1], words[2] = v[2];
+  return v[3] == tag;
 }
 
-GQ_CONSUMER int gq_cell_get16(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
+/* Read a cell. \p looks: the tags are looked at; else they have been seen, and 1 is returned. */
+GQ_INLINE int gq_cell_read16(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload,
+                             int looks)
 {
-  const gq_unit *unit = cell + 1;
+  const gq_vec tags = {tag, tag, tag, tag}, head = gq_vec_ld(cell);
+  const uint32_t size = head[0], flags = head[1];
+  gq_vec wrong = {0, 0, 0, 0}; /* its last word: bits in which some unit's tag differs */
+  const gq_unit *unit = cell + 1, *end;
   uint8_t *to = payload;
-  uint32_t used, i;
 
-  if (!gq_triple_get(cell, view->head, tag)) return 0;
-  if (view->head[1] & GQ_CELL_EXT) {
+  if (looks && head[3] != tag) return 0;
+  view->head[0] = size, view->head[1] = flags, view->head[2] = head[2];
+  if (flags & GQ_CELL_EXT) {
     if (!gq_triple_get(unit, view->ext, tag) || !gq_triple_get(unit + 1, view->ext + 3, tag)) return 0;
     unit += 2;
   }
-  used = gq_used_words(view->head[0], view->head[1]);
-  if (used > gq_cell_words(units, 16)) return 1; /* malformed: gq_job_decode() will say so */
-  for (i = 3u * (uint32_t)(unit - cell); i < used; i += 3, unit++) {
-    const gq_unit u = gq_unit16_ld(unit);
+  if (flags & GQ_CELL_SLOT) return 1;
+  if (size > (units - (uint32_t)(unit - cell)) * 12) return 1; /* malformed: gq_job_decode() will say so */
+  for (end = unit + (size + 11) / 12; unit < end; unit++) {
+    const gq_vec v = gq_vec_ld(unit);
 
-    if (u.w[3] != tag) return 0;
-    if (to) {
-      __builtin_memcpy(to, u.w, 12);
+    if (looks) wrong |= v ^ tags;
+    if (to) { /* the next three words go over the tag */
+      __builtin_memcpy(to, &v, 16);
       to += 12;
     }
   }
-  return 1;
+  return !looks || wrong[3] == 0;
 }
 #endif
 
@@ -157,10 +178,10 @@ GQ_CONSUMER void gq_head_flag(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, 
 {
 #if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
   if (unit_bytes == 16) {
-    gq_unit u = gq_unit16_ld(cell);
+    gq_vec v = gq_vec_ld(cell);
 
-    u.w[1] |= flag;
-    gq_unit16_st(cell, u);
+    v[1] |= flag;
+    gq_vec_st(cell, v);
     return;
   }
 #endif
@@ -172,7 +193,7 @@ GQ_CONSUMER void gq_head_flag(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, 
 GQ_CONSUMER uint32_t gq_head_flags(const gq_unit *cell, uint32_t unit_bytes)
 {
 #if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
-  if (unit_bytes == 16) return gq_unit16_ld(cell).w[1] & 0xffu;
+  if (unit_bytes == 16) return gq_vec_ld(cell)[1] & 0xffu;
 #endif
   (void)unit_bytes;
   return (uint32_t)gq_unit8_ld(&cell[0], 1) & 0xffu;
@@ -180,8 +201,8 @@ GQ_CONSUMER uint32_t gq_head_flags(const gq_unit *cell, uint32_t unit_bytes)
 
 /** Publish a cell: its payload first, its head last.
  * \param payload  \p size inline bytes, 0 where the payload is in a slot (which must be written before) */
-GQ_CONSUMER void gq_cell_put(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, const gq_cell_view *view,
-                             const void *payload, uint32_t size)
+GQ_INLINE void gq_cell_put(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, const gq_cell_view *view,
+                           const void *payload, uint32_t size)
 {
 #if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
   if (unit_bytes == 16) {
@@ -194,16 +215,30 @@ GQ_CONSUMER void gq_cell_put(gq_unit *cell, uint32_t unit_bytes, uint32_t tag, c
 }
 
 /** Read a cell if all of it that counts carries \p tag. May write to \p view and \p payload before it finds out.
- * \param payload  room for the inline bytes rounded up to 12, or NULL
+ * \param payload  room for the inline bytes rounded up to 12, and 4 more; or NULL
  * \return 1 if the cell was complete */
-GQ_CONSUMER int gq_cell_get(const gq_unit *cell, uint32_t units, uint32_t unit_bytes, uint32_t tag, gq_cell_view *view,
-                            void *payload)
+GQ_INLINE int gq_cell_get(const gq_unit *cell, uint32_t units, uint32_t unit_bytes, uint32_t tag, gq_cell_view *view,
+                          void *payload)
 {
 #if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
-  if (unit_bytes == 16) return gq_cell_get16(cell, units, tag, view, payload);
+  if (unit_bytes == 16) return gq_cell_read16(cell, units, tag, view, payload, 1);
 #endif
   (void)unit_bytes;
   return gq_cell_get8(cell, units, tag, view, payload);
+}
+
+/** Read a cell that gq_cell_get() has found complete, and that nobody can have reused since. */
+GQ_INLINE void gq_cell_unpack(const gq_unit *cell, uint32_t units, uint32_t unit_bytes, uint32_t tag,
+                              gq_cell_view *view, void *payload)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) {
+    gq_cell_read16(cell, units, tag, view, payload, 0);
+    return;
+  }
+#endif
+  (void)unit_bytes;
+  gq_cell_get8(cell, units, tag, view, payload);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lane.h"
+#include "lane_path.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,6 @@
 
 #include "error.h"
 
-#define PINNED (1ull << 62) /* in state[]: gq_lane_cancel() is rewriting the submission */
 #define PAGE 4096ull
 
 static uint64_t round_up(uint64_t value, uint64_t to)
@@ -64,6 +63,15 @@ static gq_status map_memory(gq_lane *lane, uint64_t bytes)
   return GQ_OK;
 }
 
+static uint64_t plain_below(const gq_lane *lane)
+{
+  const uint64_t room = gq_inline_bytes(lane->units, lane->unit_bytes, 0);
+  uint64_t size = 0;
+
+  while (size <= room && size <= lane->max_message_bytes && gq_lane_result_bound(lane, size) <= room) size++;
+  return size;
+}
+
 gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *shape)
 {
   const gq_lane_head h = layout(shape);
@@ -104,6 +112,7 @@ gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *sha
   lane->ordered = shape->ordered;
   lane->handler_multiplier = shape->handler_multiplier;
   lane->handler_constant = shape->handler_constant;
+  lane->plain_below = plain_below(lane);
   lane->unpacked_bytes = (uint32_t)round_up(gq_inline_bytes(lane->units, lane->unit_bytes, 0), 12) + 4;
   lane->unpacked_bytes = (uint32_t)round_up(lane->unpacked_bytes, 16);
   pthread_mutex_init(&lane->key_lock, NULL);
@@ -160,13 +169,17 @@ void gq_lane_unprepare(gq_lane *lane, gq_outgoing *out, uint64_t reserved)
   if (out->slot != GQ_NO_SLOT && out->slot != reserved) gq_arena_put(&lane->arena, out->slot);
 }
 
-/* Position q may be claimed once position q - capacity has been released. */
-static bool may_claim(const gq_lane *lane, uint64_t q)
+/* How many positions from \p q on may be claimed, up to \p max: each once the one a capacity before it is released. */
+static size_t claimable(const gq_lane *lane, uint64_t q, size_t max)
 {
-  const uint64_t old = q - lane->capacity;
+  const uint64_t mask = lane->ring_mask;
+  gq_a64 *const states = lane->state;
+  uint64_t old = q - lane->capacity;
+  size_t n = 0;
 
   /* [R1] acquire: the reader of the old message is done with its cells and slots; pairs with gq_lane_release() */
-  return gq_ld64(&lane->state[old & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) == old + lane->ring_mask + 1;
+  for (; n < max && gq_ld64(&states[old & mask], GQ_ACQUIRE, GQ_SYS) == old + mask + 1; old++) n++;
+  return n;
 }
 
 size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first)
@@ -174,9 +187,8 @@ size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first)
   uint64_t p = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
 
   for (;;) {
-    size_t n = 0;
+    const size_t n = claimable(lane, p, max);
 
-    while (n < max && may_claim(lane, p + n)) n++;
     if (n == 0) {
       const uint64_t now = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
 
@@ -214,7 +226,7 @@ bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position)
     claimed = true;
     /* A message that is taken or released has finished: nothing to wait for. */
     if (*last && *position - d < lane->capacity &&
-        (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~PINNED) == d)
+        (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~GQ_PINNED) == d)
       out->dependency = (uint32_t)(*position - d);
     *last = *position + 1;
   }
@@ -222,66 +234,7 @@ bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position)
   return claimed;
 }
 
-void gq_lane_publish(gq_lane *lane, uint64_t position, const gq_outgoing *out, bool copy, uint64_t now)
-{
-  const gq_message *m = out->message;
-  const bool in_slot = out->slot != GQ_NO_SLOT;
-  gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
-  gq_cell_view view;
-
-  if (position % GQ_SAMPLE == 0)
-    gq_st64(&lane->enqueue_stamps[(position & lane->ring_mask) / GQ_SAMPLE], now, GQ_RELAXED, GQ_SYS);
-  if (in_slot && copy) memcpy(lane->arena_base + out->slot, m->data, m->size);
-  view.head[0] = (uint32_t)m->size;
-  view.head[1] = (in_slot ? GQ_CELL_SLOT : 0u) | (out->has_ext ? GQ_CELL_EXT : 0u) | out->dependency << 8;
-  view.head[2] = in_slot ? (uint32_t)(out->slot / GQ_SLOT_BYTES) : 0;
-  if (out->has_ext) {
-    view.ext[GQ_EXT_KEY] = (uint32_t)m->key, view.ext[GQ_EXT_KEY + 1] = (uint32_t)(m->key >> 32);
-    view.ext[GQ_EXT_TAG] = (uint32_t)m->tag, view.ext[GQ_EXT_TAG + 1] = (uint32_t)(m->tag >> 32);
-    view.ext[GQ_EXT_ROOM] = (uint32_t)out->room;
-    view.ext[GQ_EXT_RESULT_SLOT] = out->room ? (uint32_t)(out->result_slot / GQ_SLOT_BYTES) : 0;
-  }
-  /* [S1] release: licenses the consumer to read the cell, and [S2] the slot it names */
-  gq_cell_put(cell, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, m->data,
-              in_slot ? 0 : (uint32_t)m->size);
-}
-
 /* ---------------------------------------------------------------------------------------------- receiving */
-
-bool gq_lane_completed(const gq_lane *lane, uint64_t position, gq_finished *finished, void *payload)
-{
-  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
-  gq_cell_view view;
-
-  /* [C1] acquire: licenses reading the result, and [C2] the result slot */
-  if (!gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, payload))
-    return false;
-  finished->size = view.head[0];
-  finished->in_slot = view.head[1] & GQ_CELL_SLOT;
-  finished->status = view.head[1] >> 8 & 0xff;
-  finished->attempts = view.head[1] >> 16 & 0xff;
-  finished->code = (int32_t)view.head[2];
-  finished->key = finished->tag = 0;
-  finished->slot = finished->result_slot = GQ_NO_SLOT;
-  if (view.head[1] & GQ_CELL_RECALL) gq_lane_recall(lane, position, finished);
-  return true;
-}
-
-bool gq_lane_is_completed(const gq_lane *lane, uint64_t position)
-{
-  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
-  gq_cell_view view;
-
-  return gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, NULL);
-}
-
-void gq_lane_slots(const gq_lane *lane, uint64_t position, gq_finished *finished)
-{
-  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
-
-  finished->slot = finished->result_slot = GQ_NO_SLOT;
-  if (gq_head_flags(cell, lane->unit_bytes) & GQ_CELL_RECALL) gq_lane_recall(lane, position, finished);
-}
 
 void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finished)
 {
@@ -320,52 +273,13 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
   /* [R2] acquire: the state read next is of this lap */
   if (position >= gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS)) return GQ_STANDING_UNKNOWN;
   state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
-  if ((state & ~PINNED) == position) return GQ_STANDING_LIVE;
+  if ((state & ~GQ_PINNED) == position) return GQ_STANDING_LIVE;
   return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
-}
-
-bool gq_lane_is_held(const gq_lane *lane, uint64_t position)
-{
-  /* Relaxed: who asks has the completion from who took it. */
-  return gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) == (position | GQ_TAKEN);
-}
-
-bool gq_lane_is_over(const gq_lane *lane, uint64_t position)
-{
-  const uint64_t state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS);
-
-  return state == (position | GQ_TAKEN) || (state & ~(GQ_TAKEN | PINNED)) > position;
-}
-
-static bool hold(gq_lane *lane, uint64_t position, uint64_t mark)
-{
-  gq_a64 *state = &lane->state[position & lane->ring_mask];
-  uint64_t expected = position;
-
-  while (!gq_cas64(state, &expected, position | mark, GQ_ACQ_REL)) {
-    if (expected != (position | PINNED)) return false;
-    expected = position; /* gq_lane_cancel() holds it for a few instructions */
-    gq_pause();
-  }
-  return true;
-}
-
-bool gq_lane_take(gq_lane *lane, uint64_t position)
-{
-  return hold(lane, position, GQ_TAKEN);
 }
 
 void gq_lane_untake(gq_lane *lane, uint64_t position)
 {
   gq_st64(&lane->state[position & lane->ring_mask], position, GQ_RELEASE, GQ_SYS);
-}
-
-void gq_lane_release(gq_lane *lane, uint64_t position, const gq_finished *finished)
-{
-  if (finished->slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, finished->slot);
-  if (finished->result_slot != GQ_NO_SLOT) gq_arena_put(&lane->arena, finished->result_slot);
-  /* [R1] release: licenses a producer to use the cells again */
-  gq_st64(&lane->state[position & lane->ring_mask], position + lane->ring_mask + 1, GQ_RELEASE, GQ_SYS);
 }
 
 bool gq_lane_is_unfinished(gq_lane *lane)
@@ -381,7 +295,7 @@ bool gq_lane_cancel(gq_lane *lane, uint64_t position)
 
   gq_cell_view view;
 
-  if (!hold(lane, position, PINNED)) return false;
+  if (!gq_cells_hold(gq_lane_cells(lane, lane->submissions), position, GQ_PINNED)) return false;
   /* An id may be guessed before its message is published: then there is nothing to mark yet. */
   if (gq_cell_get(cell, lane->units, lane->unit_bytes, tag, &view, NULL) && !gq_lane_is_completed(lane, position)) {
     /* One piece of the head is rewritten with the same tag: the consumer sees it before or after, never torn. */

@@ -36,6 +36,7 @@ typedef struct gq_stamp { gq_a64 start, end; } gq_stamp;
 /* state[i] is p while position p (p mod N = i) is free or in use, p | GQ_TAKEN while a reader holds its result, and
  * p + N once it has been released. gq_lane_cancel() sets a further bit for the moment that it needs. */
 #define GQ_TAKEN (1ull << 63)
+#define GQ_PINNED (1ull << 62) /* gq_lane_cancel() is rewriting the submission */
 
 #define GQ_KEY_SLOTS 65536u
 
@@ -57,6 +58,7 @@ typedef struct gq_lane {
   uint64_t total_bytes;                 /* of the mapping */
   uint32_t handler_multiplier;          /* the handler's bound of the result: multiplier * size + constant */
   uint32_t handler_constant;
+  uint64_t plain_below;                 /* shorter messages fit a cell, and so do their results; 0: none is sure to */
   pthread_mutex_t key_lock;
   uint64_t *key_last;                   /* by key hash: position + 1 of the latest message with it */
   gq_arena arena;
@@ -102,11 +104,6 @@ void gq_lane_unprepare(gq_lane *lane, gq_outgoing *out, uint64_t reserved);
 /** Claim up to \p max consecutive positions. \return how many, 0 if the ring is full. */
 size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first);
 
-/** Publish the prepared message at a claimed position.
- * \param copy  copy the payload into its slot (false: it is there already)
- * \param now   ns of CLOCK_MONOTONIC, used if the position is a sampled one */
-void gq_lane_publish(gq_lane *lane, uint64_t position, const gq_outgoing *out, bool copy, uint64_t now);
-
 /** Claim a position for a message with a key, and its place among those. \return false if the ring is full. */
 bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position);
 
@@ -118,16 +115,6 @@ typedef struct gq_finished {
   uint64_t slot, result_slot; /* arena offsets, GQ_NO_SLOT if none */
 } gq_finished;
 
-/** Read the completion of \p position if it is there. Inline results go to \p payload, which has room for the cell's
- * inline bytes rounded up to 12, or is NULL. */
-bool gq_lane_completed(const gq_lane *lane, uint64_t position, gq_finished *finished, void *payload);
-
-/** Whether the completion of \p position is there. */
-bool gq_lane_is_completed(const gq_lane *lane, uint64_t position);
-
-/** The slots of \p position, whose completion must be there: what gq_lane_release() needs of \p finished. */
-void gq_lane_slots(const gq_lane *lane, uint64_t position, gq_finished *finished);
-
 /** Read key, tag and slots back from the submission of \p position, which must be held or not released. */
 void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finished);
 
@@ -135,19 +122,10 @@ void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finishe
 typedef enum gq_standing { GQ_STANDING_UNKNOWN, GQ_STANDING_HELD, GQ_STANDING_LIVE } gq_standing;
 gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position);
 
-/** Whether some reader holds \p position. */
-bool gq_lane_is_held(const gq_lane *lane, uint64_t position);
+/* What every message passes through, publishing, taking and releasing, is in lane_path.h. */
 
-/** Whether \p position, which has been claimed, has been taken, or released since. */
-bool gq_lane_is_over(const gq_lane *lane, uint64_t position);
-
-/** Take hold of a completed position. \return false if somebody else has it or had it. */
-bool gq_lane_take(gq_lane *lane, uint64_t position);
 /** Let go of a taken position without ending it. */
 void gq_lane_untake(gq_lane *lane, uint64_t position);
-/** End a taken position: free its slots, let its cells be used again. */
-void gq_lane_release(gq_lane *lane, uint64_t position, const gq_finished *finished);
-
 /** Take up to \p max completed positions, in the lane's order. \return how many; 0 if there is none now. */
 size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max);
 

@@ -4,7 +4,7 @@
  *
  * A message's order entry, state and cell lie in lines that others have written last, so each is a cache miss; they are
  * looked up for many messages at once, with nothing in between that waits for one of them. */
-#include "lane.h"
+#include "lane_path.h"
 
 /* The position of an order entry, from its low 32 bits. It is less than 2^31 away from \p claimed. */
 static uint64_t widen(uint64_t claimed, uint32_t low)
@@ -12,15 +12,16 @@ static uint64_t widen(uint64_t claimed, uint32_t low)
   return claimed + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)claimed);
 }
 
-static void prefetch(const gq_lane *lane, uint64_t position)
+static inline void prefetch(gq_cells completions, uint64_t position)
 {
 #if !defined(GQ_MODEL)
-  const gq_unit *cell = lane->completions + (position & lane->ring_mask) * lane->units;
+  const gq_unit *cell = gq_cells_at(completions, position);
 
-  __builtin_prefetch(&lane->state[position & lane->ring_mask], 1);
-  for (uint32_t i = 0; i < lane->units; i += 4) __builtin_prefetch(&cell[i]);
+  gq_prefetch_write(&completions.state[position & completions.mask]);
+  __builtin_prefetch(cell);
+  if (completions.units > 4) __builtin_prefetch(cell + 4); /* a longer result is as slow as it is */
 #else
-  (void)lane, (void)position;
+  (void)completions, (void)position;
 #endif
 }
 
@@ -29,19 +30,24 @@ static void prefetch(const gq_lane *lane, uint64_t position)
 static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max, uint64_t *newer)
 {
   const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+  const unsigned ring_log2 = lane->ring_log2;
+  const gq_cells completions = gq_lane_cells(lane, lane->completions);
+  gq_a64 *const endings = lane->endings;
   size_t n;
 
   for (n = 0; n < max; n++) {
     /* [O1] acquire: the completion that it names is seldom far behind. No more hangs on it: the cell's tags say whether
      * it is there, and the state's position whether it is still to come or over. */
-    const uint64_t entry = gq_ld64(&lane->endings[gq_ending_index(d + n, lane->ring_log2)], GQ_ACQUIRE, GQ_SYS);
-    const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_ending_tag(d + n, lane->ring_log2));
+    const uint64_t entry = gq_ld64(&endings[gq_ending_index(d + n, ring_log2)], GQ_ACQUIRE, GQ_SYS);
+    const int32_t laps = (int32_t)((uint32_t)(entry >> 32) - gq_ending_tag(d + n, ring_log2));
 
-    if (laps > 0 && n == 0) /* more than 2N messages finished since anybody polled; that of entry d was taken by id */
-      *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
-    if (laps != 0) break;
+    if (laps != 0) {
+      if (laps > 0 && n == 0) /* more than 2N messages finished since anybody polled; that of d was taken by id */
+        *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
+      break;
+    }
     positions[n] = widen(claimed, (uint32_t)entry);
-    prefetch(lane, positions[n]);
+    prefetch(completions, positions[n]);
   }
   return n;
 }
@@ -50,24 +56,30 @@ static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions,
 static size_t read_claimed(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max)
 {
   const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+  const gq_cells completions = gq_lane_cells(lane, lane->completions);
   size_t n;
 
   for (n = 0; n < max && d + n < claimed; n++) {
     positions[n] = d + n;
-    prefetch(lane, d + n);
+    prefetch(completions, d + n);
   }
   return n;
 }
 
 #define NONE UINT64_MAX /* in place of a position that was taken by id */
 
-/* Has the message been completed, or even been taken by id since? Then *position becomes NONE. */
-static bool has_ended(const gq_lane *lane, uint64_t *position)
+/* How many of the first \p n positions have ended. One that was even taken by id since becomes NONE. */
+static size_t count_ended(const gq_lane *lane, uint64_t *positions, size_t n)
 {
-  if (gq_lane_is_completed(lane, *position)) return true;
-  if (!gq_lane_is_over(lane, *position)) return false;
-  *position = NONE;
-  return true;
+  const gq_cells completions = gq_lane_cells(lane, lane->completions);
+  size_t ended;
+
+  for (ended = 0; ended < n; ended++) {
+    if (gq_cells_have(completions, positions[ended])) continue;
+    if (!gq_lane_is_over(lane, positions[ended])) break;
+    positions[ended] = NONE;
+  }
+  return ended;
 }
 
 /* How many of the next positions in order have ended, up to \p max; \p *d is the entry of the first. */
@@ -77,15 +89,13 @@ static size_t look_ahead(gq_lane *lane, uint64_t *d, uint64_t *positions, size_t
     uint64_t newer = 0;
     const size_t n = lane->ordered ? read_claimed(lane, *d, positions, max)
                                    : read_entries(lane, *d, positions, max, &newer);
-    size_t ended = 0;
 
     if (newer) {
       if (gq_cas64(&lane->head->polled, d, newer, GQ_RELAXED)) *d = newer;
       continue;
     }
     /* A cell may arrive after its entry: nothing orders the two on the bus. */
-    while (ended < n && has_ended(lane, &positions[ended])) ended++;
-    return ended;
+    return count_ended(lane, positions, n);
   }
 }
 
@@ -94,13 +104,14 @@ size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max)
   uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
 
   for (;;) {
+    const gq_cells completions = gq_lane_cells(lane, lane->completions);
     const size_t ended = look_ahead(lane, &d, positions, max);
     size_t taken = 0;
 
     if (ended == 0) return 0;
     if (!gq_cas64(&lane->head->polled, &d, d + ended, GQ_RELAXED)) continue;
     for (size_t i = 0; i < ended; i++)
-      if (positions[i] != NONE && gq_lane_take(lane, positions[i])) positions[taken++] = positions[i];
+      if (positions[i] != NONE && gq_cells_hold(completions, positions[i], GQ_TAKEN)) positions[taken++] = positions[i];
     if (taken > 0) return taken;
     d += ended;
   }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, draining and ending a queue. */
+#include "lane_path.h"
 #include "queue.h"
 
 #include <errno.h>

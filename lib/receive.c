@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "lane_path.h"
 #include "queue.h"
 
 /* Room for any cell's inline bytes, rounded up to whole units. */
@@ -140,19 +141,28 @@ static uint8_t *unpacked(gq_lane *lane)
 }
 
 /* Describe a taken position; its inline result goes to \p inline_bytes. */
-static void fill_completion(gq_completion *c, const gq_lane *lane, uint64_t position, uint8_t *inline_bytes)
+static inline void fill_completion(gq_completion *c, const gq_lane *lane, gq_cells cells, uint64_t position,
+                                   uint8_t *inline_bytes)
 {
-  gq_finished f;
+  gq_cell_view view;
 
-  gq_lane_completed(lane, position, &f, inline_bytes);
+  gq_cell_unpack(gq_cells_at(cells, position), cells.units, cells.unit_bytes, gq_tag(position, cells.ring_log2), &view,
+                 inline_bytes);
   c->id = gq_id_make(lane->index, position);
-  c->key = f.key;
-  c->tag = f.tag;
-  c->status = (gq_status)f.status;
-  c->code = f.code;
-  c->attempts = f.attempts;
-  c->data = f.status == GQ_OK && f.in_slot ? lane->arena_base + f.result_slot : inline_bytes;
-  c->size = f.status == GQ_OK ? f.size : 0;
+  c->status = (gq_status)(view.head[1] >> 8 & 0xff);
+  c->attempts = view.head[1] >> 16 & 0xff;
+  c->code = (int32_t)view.head[2];
+  c->data = inline_bytes;
+  c->size = c->status == GQ_OK ? view.head[0] : 0;
+  c->key = c->tag = 0;
+  if (view.head[1] & GQ_CELL_RECALL) {
+    gq_finished f = {0};
+
+    gq_lane_recall(lane, position, &f);
+    c->key = f.key;
+    c->tag = f.tag;
+    if (c->status == GQ_OK && (view.head[1] & GQ_CELL_SLOT)) c->data = lane->arena_base + f.result_slot;
+  }
 }
 
 gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_t *count)
@@ -161,20 +171,23 @@ gq_status gq_poll(gq_queue *queue, gq_completion *completions, size_t max, size_
   uint8_t *buffer;
   gq_core *core;
   gq_lane *lane;
-  size_t n = 0, taken;
+  gq_cells cells;
+  size_t n = 0, taken, unpacked_bytes;
 
   if (!queue || !count || (!completions && max)) return null_argument("gq_poll");
   core = queue->core;
   lane = queue->lane;
+  cells = gq_lane_cells(lane, lane->completions);
   buffer = unpacked(lane);
+  unpacked_bytes = lane->unpacked_bytes;
   if (!buffer) return gq_fail(GQ_NO_MEMORY, "no memory for completions");
   while (n < max && (taken = gq_lane_take_next(lane, positions, max - n < BATCH ? max - n : BATCH)) > 0)
     for (size_t i = 0; i < taken; i++) {
       gq_completion *c = &completions[n++];
 
-      fill_completion(c, lane, positions[i], buffer + (positions[i] & lane->ring_mask) * lane->unpacked_bytes);
+      fill_completion(c, lane, cells, positions[i], buffer + (positions[i] & cells.mask) * unpacked_bytes);
       bytes += c->size;
-      gq_record_stages(core, lane, positions[i]);
+      if (positions[i] % GQ_SAMPLE == 0) gq_record_stages(core, lane, positions[i]);
     }
   *count = n;
   if (n == 0) return gq_check_now_and_then(core) == GQ_OK ? GQ_AGAIN : GQ_DEVICE_LOST;
@@ -235,11 +248,17 @@ gq_status gq_completion_payload(gq_queue *queue, const gq_completion *completion
 
 void gq_release(gq_queue *queue, const gq_completion *completions, size_t count)
 {
+  const gq_cells own = gq_lane_cells(queue->lane, queue->lane->completions);
+  const uint32_t own_index = queue->lane->index;
+
   for (size_t i = 0; i < count; i++) {
-    uint64_t position;
-    gq_lane *lane = held(queue, &completions[i], &position);
+    uint64_t position = gq_id_position(completions[i].id);
+    gq_lane *lane;
     gq_finished f;
 
+    /* Most are of this lane and hold nothing but their cells. */
+    if (gq_id_lane(completions[i].id) == own_index && gq_cells_release_plain(own, position)) continue;
+    lane = held(queue, &completions[i], &position);
     if (!lane) continue; /* released already */
     gq_lane_slots(lane, position, &f);
     gq_lane_release(lane, position, &f);

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "error.h"
+#include "lane_path.h"
 #include "queue.h"
 
 #define BATCH 64u
+#define AHEAD 12u /* messages: how far ahead of the one that is written cells are fetched */
 
 static gq_status check_message(const gq_queue *queue, const gq_message *m, bool in_place)
 {
@@ -19,6 +21,12 @@ static gq_status check_message(const gq_queue *queue, const gq_message *m, bool 
                    (unsigned long long)lane->max_result_bytes);
   if (!in_place && m->size && !m->data) return gq_fail(GQ_INVALID, "a message of %zu bytes has no data", m->size);
   return GQ_OK;
+}
+
+/* Does the message need no more than its cell, and is nothing wrong with it? */
+static bool is_plain(const gq_lane *lane, const gq_message *m)
+{
+  return gq_lane_is_plain(lane, m) && (m->data || !m->size);
 }
 
 /* Prepare and claim; no waiting. */
@@ -64,13 +72,31 @@ static uint64_t stamp_time(uint64_t first, uint64_t n)
   return (first + GQ_SAMPLE - 1) / GQ_SAMPLE * GQ_SAMPLE < first + n ? gq_now() : 0;
 }
 
-/* Publish a claimed message and do the rest that comes with it. */
+/* What remains to be done for a message that was published. */
+static void finish_sending(gq_queue *queue, size_t size, uint64_t position, uint64_t *id)
+{
+  gq_wake_consumer(queue->core, queue->lane);
+  gq_count(&gq_my_stripe(queue->core)->bytes_in, size);
+  if (id) *id = gq_id_make(queue->lane->index, position);
+}
+
 static void send_claimed(gq_queue *queue, const gq_outgoing *out, bool copy, uint64_t position, uint64_t *id)
 {
   gq_lane_publish(queue->lane, position, out, copy, stamp_time(position, 1));
-  gq_wake_consumer(queue->core, queue->lane);
-  gq_count(&gq_my_stripe(queue->core)->bytes_in, out->message->size);
-  if (id) *id = gq_id_make(queue->lane->index, position);
+  finish_sending(queue, out->message->size, position, id);
+}
+
+/* The next line to be written was last read by the consumer: fetch it while others are written. */
+static inline void prefetch_cell(gq_cells cells, uint64_t position)
+{
+#if !defined(GQ_MODEL)
+  const gq_unit *cell = gq_cells_at(cells, position);
+
+  gq_prefetch_write(cell);
+  if (cells.units > 4) gq_prefetch_write(cell + 4);
+#else
+  (void)cells, (void)position;
+#endif
 }
 
 gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id)
@@ -82,6 +108,14 @@ gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout
 
   if (status != GQ_OK) return status;
   if (!message) return gq_fail(GQ_INVALID, "gq_enqueue: message is NULL");
+  if (is_plain(queue->lane, message) && gq_lane_claim(queue->lane, 1, &position) == 1) {
+    const gq_cells cells = gq_lane_cells(queue->lane, queue->lane->submissions);
+
+    prefetch_cell(cells, position + AHEAD);
+    gq_lane_publish_plain(queue->lane, cells, position, message, stamp_time(position, 1));
+    finish_sending(queue, message->size, position, id);
+    return GQ_OK;
+  }
   status = check_message(queue, message, false);
   if (status != GQ_OK) return status;
   status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position, &w);
@@ -90,26 +124,65 @@ gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout
   return status;
 }
 
-/* Send what is ready of up to BATCH messages without keys. \return how many were sent. */
-static size_t send_run(gq_queue *queue, const gq_message *messages, size_t count, uint64_t *ids, uint64_t *bytes)
+/* Send the plain messages that come first, up to BATCH and as many as there is room for. \p plain: how many they are. */
+static size_t send_plain_run(gq_queue *queue, const gq_message *messages, size_t count, uint64_t *ids, uint64_t *bytes,
+                             size_t *plain)
+{
+  gq_lane *lane = queue->lane;
+  const gq_cells cells = gq_lane_cells(lane, lane->submissions);
+  size_t run = 0, sent;
+  uint64_t first = 0, now, total = 0;
+
+  while (run < count && run < BATCH && is_plain(lane, &messages[run])) run++;
+  *plain = run;
+  sent = run ? gq_lane_claim(lane, run, &first) : 0;
+  now = stamp_time(first, sent);
+  for (size_t i = 0; i < sent; i++) {
+    prefetch_cell(cells, first + i + AHEAD);
+    gq_lane_publish_plain(lane, cells, first + i, &messages[i], now);
+    total += messages[i].size;
+  }
+  for (size_t i = 0; ids && i < sent; i++) ids[i] = gq_id_make(lane->index, first + i);
+  *bytes += total;
+  return sent;
+}
+
+/* Send what is ready of the messages without keys that come first, up to BATCH. \p sent: how many those were; messages
+ * that are wrong are not among them. \return what is wrong with the first, or GQ_OK. */
+static gq_status send_prepared_run(gq_queue *queue, const gq_message *messages, size_t count, uint64_t *ids,
+                                   uint64_t *bytes, size_t *sent)
 {
   gq_lane *lane = queue->lane;
   gq_outgoing out[BATCH];
-  size_t ready = 0, sent;
+  size_t ready = 0;
   uint64_t first = 0, now;
 
-  while (ready < count && ready < BATCH && !messages[ready].key &&
-         gq_lane_prepare(lane, &messages[ready], GQ_NO_SLOT, &out[ready]) == GQ_OK)
+  while (ready < count && ready < BATCH && !messages[ready].key) {
+    const gq_status status = check_message(queue, &messages[ready], false);
+
+    if (status != GQ_OK && ready == 0) return status;
+    if (status != GQ_OK || gq_lane_prepare(lane, &messages[ready], GQ_NO_SLOT, &out[ready]) != GQ_OK) break;
     ready++;
-  sent = ready ? gq_lane_claim(lane, ready, &first) : 0;
-  for (size_t i = sent; i < ready; i++) gq_lane_unprepare(lane, &out[i], GQ_NO_SLOT);
-  now = stamp_time(first, sent);
-  for (size_t i = 0; i < sent; i++) {
+  }
+  *sent = ready ? gq_lane_claim(lane, ready, &first) : 0;
+  for (size_t i = *sent; i < ready; i++) gq_lane_unprepare(lane, &out[i], GQ_NO_SLOT);
+  now = stamp_time(first, *sent);
+  for (size_t i = 0; i < *sent; i++) {
     gq_lane_publish(lane, first + i, &out[i], true, now);
     if (ids) ids[i] = gq_id_make(lane->index, first + i);
     *bytes += messages[i].size;
   }
-  return sent;
+  return GQ_OK;
+}
+
+/* What is left of a time limit that began at \p begin. */
+static int64_t time_left(int64_t timeout_ns, uint64_t begin)
+{
+  uint64_t spent;
+
+  if (timeout_ns <= 0) return timeout_ns;
+  spent = gq_now() - begin;
+  return spent < (uint64_t)timeout_ns ? timeout_ns - (int64_t)spent : 0;
 }
 
 gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t count, int64_t timeout_ns,
@@ -129,36 +202,15 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
   /* One of its messages may wait: until the end, gq_shutdown() waits for this call. */
   __atomic_fetch_add(&queue->lane->waiters, 1, __ATOMIC_ACQ_REL);
   while (status == GQ_OK && at < count) {
-    size_t good = 0;
+    size_t plain, sent = send_plain_run(queue, messages + at, count - at, ids ? ids + at : NULL, &bytes, &plain);
 
-    while (good < BATCH && at + good < count) {
-      status = check_message(queue, &messages[at + good], false);
-      if (status != GQ_OK) break;
-      good++;
-    }
-    while (good > 0) {
-      const size_t sent = send_run(queue, messages + at, good, ids ? ids + at : NULL, &bytes);
-
-      if (sent > 0) {
-        at += sent, good -= sent;
-        continue;
-      }
-      /* A key, or no room: one message the long way, waking the consumer so that room can come. */
-      gq_wake_consumer(core, queue->lane);
-      int64_t left = timeout_ns;
-      if (timeout_ns > 0) {
-        const uint64_t spent = gq_now() - begin;
-
-        left = spent < (uint64_t)timeout_ns ? timeout_ns - (int64_t)spent : 0;
-      }
-      const gq_status one = gq_enqueue(queue, &messages[at], left, ids ? &ids[at] : NULL);
-      if (one != GQ_OK) {
-        status = one;
-        good = 0;
-        break;
-      }
-      at++, good--;
-    }
+    if (plain == 0) status = send_prepared_run(queue, messages + at, count - at, ids ? ids + at : NULL, &bytes, &sent);
+    at += sent;
+    if (status != GQ_OK || sent > 0) continue;
+    /* A key, or no room: one message the long way, waking the consumer so that room can come. */
+    gq_wake_consumer(core, queue->lane);
+    status = gq_enqueue(queue, &messages[at], time_left(timeout_ns, begin), ids ? &ids[at] : NULL);
+    if (status == GQ_OK) at++;
   }
   gq_wake_consumer(core, queue->lane);
   gq_count(&gq_my_stripe(core)->bytes_in, bytes);

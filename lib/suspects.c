@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "error.h"
+#include "lane_path.h"
 #include "queue.h"
 
 #define NAMED 8u /* suspects that a text names; gq_list_suspects() gives all */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "info.h"
+#include "lane_path.h"
 #include "queue.h"
 
 static uint32_t unit_words(void)

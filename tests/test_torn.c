@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "info.h"
+#include "lane_path.h"
 #include "queue.h"
 
 #define UNITS_MOST 32u            /* a cell of 512 bytes */

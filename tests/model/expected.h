@@ -23,7 +23,7 @@ static const char parked_order[] =
 
 static const char by_id_or_tags[] =
   "who has an id has it from who claimed it; who has an entry looks at the tags and at the lap in the state";
-static const char given_once[] = "hold() gives a message out once; an entry that is looked at twice is passed over";
+static const char given_once[] = "gq_cells_hold() gives a message out once; an entry that is looked at twice is passed over";
 static const char k1_k3[] = "of [K1] and [K3] either orders the handlers; [K1] was noticed where it stood alone";
 static const char no_completions[] = "NOT CHECKED: no harness looks at the order of the completions of one key";
 
@@ -32,10 +32,10 @@ static const excuse excuses[] = {
    "[R2] an exchange carries the release of the one before it along, so whoever reads the last acquires them all"},
   {GQ_NO_RELEASE, "gq_lane_claim", "cas", "&lane->head->claimed", by_id_or_tags},
   {GQ_NO_ACQUIRE, "gq_lane_standing", "load", "&lane->head->claimed", by_id_or_tags},
-  {GQ_NO_ACQUIRE, "read_entries", "load", "&lane->endings[gq_ending_index(d + n, lane->ring_log2)]", by_id_or_tags},
+  {GQ_NO_ACQUIRE, "read_entries", "load", "&endings[gq_ending_index(d + n, ring_log2)]", by_id_or_tags},
   {GQ_NO_RELEASE, "complete", "store", "&lane->endings[gq_ending_index(d, lane->ring_log2)]", by_id_or_tags},
   {GQ_NO_ACQUIRE, "gq_lane_standing", "load", "&lane->state[position & lane->ring_mask]", one_of_two},
-  {GQ_NO_ACQUIRE, "hold", "cas", "state", one_of_two},
+  {GQ_NO_ACQUIRE, "gq_cells_hold", "cas", "state", one_of_two},
   {GQ_NO_RELEASE, "gq_lane_untake", "store", "&lane->state[position & lane->ring_mask]",
    "orders gq_lane_cancel()'s store before the next lap's to the same word; relacy never swaps stores to one word"},
   {GQ_NO_ACQUIRE, "gq_head_flag", "load", "submission", "the word is rewritten in place; nothing else is read"},
