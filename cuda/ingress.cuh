@@ -14,6 +14,8 @@
 struct gq_gate {
   uint64_t seen, eager;     /* last known values of the lane's front */
   uint32_t idle;            /* fruitless looks since something changed */
+  bool asked;               /* `next` was asked for at the end of the last visit, so that it comes meanwhile */
+  gq_unit next;
   bool burst;               /* the last look found a whole window: look at all of them */
   gq_pace pace;
 };
@@ -32,11 +34,19 @@ __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
   asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
 }
 
+__device__ __forceinline__ void gq_ask_front(const gq_dev_lane &l, gq_gate *gate)
+{
+  gate->next = gq_unit_ld_gpu((const gq_unit *)l.front());
+  gate->asked = true;
+}
+
 /* May this warp look at its chunk now, or would it only get in the way? */
 __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk, gq_gate *gate)
 {
   if (chunk <= gate->seen) return true;
-  const gq_unit u = gq_unit_ld_gpu((const gq_unit *)l.front());
+  if (!gate->asked) gq_ask_front(l, gate);
+  gate->asked = false;
+  const gq_unit u = gate->next;
   const uint64_t seen = u.w[0] | (uint64_t)u.w[1] << 32, eager = u.w[2] | (uint64_t)u.w[3] << 32;
 
   if (eager != gate->eager) gate->idle = 0;
@@ -152,33 +162,56 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
   gq_serve_threads<true>(q, stage, c.total, ending);
 }
 
+/* Wait until the entries that this thread fills, one in each window of \p mine, have been read by the workers that had
+ * them a lap ago. \return false if the kernel is leaving: then messages stay in their lane. */
+__device__ __forceinline__ bool gq_await_free(const gq_dev_queue &q, const uint32_t *entry, uint32_t mine)
+{
+  const uint32_t mask = (1u << q.ring_log2) - 1;
+
+  for (uint32_t left = mine; left;) {
+    uint32_t lap[GQ_WINDOWS];
+
+#pragma unroll
+    for (uint32_t d = 0; d < GQ_WINDOWS; d++) /* all under way at once */
+      if (left >> d & 1) lap[d] = gq_ld32(&q.ring_free[entry[d] & mask], GQ_RELAXED, GQ_GPU);
+#pragma unroll
+    for (uint32_t d = 0; d < GQ_WINDOWS; d++)
+      if ((left >> d & 1) && lap[d] == entry[d] >> q.ring_log2) left &= ~(1u << d);
+    if (left && gq_is_leaving(q)) return false;
+  }
+  gq_fence_gpu(); /* [Q2] acquire: pairs with gq_ring_free() */
+  return true;
+}
+
 /* Put what was found into the resident ring. */
 __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t lane, uint64_t chunk, const gq_catch &c)
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = t & ~(units - 1), u = t & (units - 1);
   const uint32_t mask = (1u << q.ring_log2) - 1;
-  uint32_t first = 0;
+  uint32_t first = 0, mine = 0, entry[GQ_WINDOWS];
 
   if (t == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
   first = __shfl_sync(GQ_ALL, first, 0);
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
-    if (!(c.ready[d] >> h & 1)) continue;
-    const uint32_t entry = first + gq_rank_in_catch(c, d, h), i = entry & mask, tag = gq_tag(entry, q.ring_log2);
-    gq_unit unit = c.unit[d];
+    mine |= (c.ready[d] >> h & 1) << d;
+    entry[d] = first + gq_rank_in_catch(c, d, h);
+  }
+  if (gq_await_free(q, entry, mine)) {
+#pragma unroll
+    for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
+      const uint32_t i = entry[d] & mask;
+      gq_unit unit = c.unit[d];
 
-    /* Its last reader is copying it out or, with the ring full, still to come. */
-    bool is_free;
+      if (!(mine >> d & 1)) continue;
+      unit.w[3] = gq_tag(entry[d], q.ring_log2);
+      gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
+      if (u == 0) {
+        const uint64_t position = ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2;
 
-    while (!(is_free = gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2)) && !gq_is_leaving(q)) continue;
-    if (!is_free) continue; /* the kernel is leaving: the message stays in its lane */
-    unit.w[3] = tag;
-    gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
-    if (u == 0) {
-      const uint64_t position = ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2;
-
-      unit.w[0] = lane, unit.w[1] = (uint32_t)position, unit.w[2] = (uint32_t)(position >> 32);
-      gq_unit_st_gpu(&q.ring_origins[i], unit);
+        unit.w[0] = lane, unit.w[1] = (uint32_t)position, unit.w[2] = (uint32_t)(position >> 32);
+        gq_unit_st_gpu(&q.ring_origins[i], unit);
+      }
     }
   }
   __syncwarp();
@@ -261,6 +294,7 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     gate->pace.replied = true;
     gate->pace.since = (uint32_t)clock();
   } else {
+    if (cursor->chunk != chunk) gq_ask_front(l, gate);
     gq_push_catch(q, lane, chunk, c);
   }
   return c.total;
@@ -285,7 +319,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, several, {false, 0, 0}}; /* with several lanes, never stay with one */
+  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, {false, 0, 0}}; /* with several lanes, never stay with one */
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
 
   if (!idle) cursor = *kept;
@@ -319,6 +353,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
       lane = lane + warps < q.lane_count ? lane + warps : own;
       kept = q.cursors + lane;
       cursor = *kept;
+      gate.asked = false;
       gate.seen = gate.eager = ~0ull; /* alone with its lanes: always look */
       gate.burst = true;
     }
