@@ -51,6 +51,7 @@ int gq_arena_init(gq_arena *a, uint64_t bytes)
   pthread_mutex_init(&a->lock, NULL);
   for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
   if (bytes == 0) return 0;
+  a->returned = NONE;
   a->bytes = bytes;
   a->top = order_of(bytes);
   a->next = malloc(blocks * sizeof *a->next);
@@ -70,6 +71,7 @@ void gq_arena_clear(gq_arena *a)
   pthread_mutex_lock(&a->lock);
   memset(a->order, 0, a->bytes / GQ_SLOT_BYTES);
   a->unmerged = false;
+  a->returned = NONE;
   for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
   push(a, 0, a->top);
   pthread_mutex_unlock(&a->lock);
@@ -117,6 +119,26 @@ static void merge(gq_arena *a)
   a->unmerged = false;
 }
 
+/* Take in the blocks that have been put back since the last time. */
+static void collect(gq_arena *a)
+{
+  uint32_t block = __atomic_exchange_n(&a->returned, NONE, __ATOMIC_ACQUIRE);
+
+  while (block != NONE) {
+    const uint32_t following = a->next[block];
+    const unsigned order = (unsigned)(a->order[block] & ~GQ_BLOCK_FREE) - 1;
+
+    if (a->eager) {
+      a->eager--;
+      free_merged(a, block, order);
+    } else {
+      push(a, block, order);
+      a->unmerged = true;
+    }
+    block = following;
+  }
+}
+
 /* The smallest order of which a block is free and that is \p want or more; above `top` if there is none. */
 static unsigned find_order(const gq_arena *a, unsigned want)
 {
@@ -134,6 +156,7 @@ uint64_t gq_arena_get(gq_arena *a, uint64_t size)
 
   if (size > a->bytes) return UINT64_MAX;
   pthread_mutex_lock(&a->lock);
+  if (a->free_head[want] == NONE) collect(a);
   order = find_order(a, want);
   if (order > a->top && a->unmerged) {
     merge(a);
@@ -158,16 +181,9 @@ uint64_t gq_arena_get(gq_arena *a, uint64_t size)
 void gq_arena_put(gq_arena *a, uint64_t offset)
 {
   const uint32_t block = (uint32_t)(offset / GQ_SLOT_BYTES);
-  unsigned order;
+  uint32_t first = __atomic_load_n(&a->returned, __ATOMIC_RELAXED);
 
-  pthread_mutex_lock(&a->lock);
-  order = (unsigned)(a->order[block] & ~GQ_BLOCK_FREE) - 1;
-  if (a->eager) {
-    a->eager--;
-    free_merged(a, block, order);
-  } else {
-    push(a, block, order);
-    a->unmerged = true;
-  }
-  pthread_mutex_unlock(&a->lock);
+  /* A stack that is only ever pushed to and taken as a whole, so that there is no ABA. */
+  do a->next[block] = first;
+  while (!__atomic_compare_exchange_n(&a->returned, &first, block, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slots in a lane's arena: a buddy allocator (Knowlton 1965) over offsets. Its book-keeping is the client's own
- * memory, so nothing that the owner or the device reads depends on it. A short lock; O(1) as long as sizes repeat. */
+ * memory, so nothing that the owner or the device reads depends on it. Getting takes a short lock, O(1) as long as
+ * sizes repeat; putting back takes none, so that those who send and those who receive do not meet. */
 #ifndef GQ_ARENA_H
 #define GQ_ARENA_H
 #include <pthread.h>
@@ -14,8 +15,9 @@ typedef struct gq_arena {
   uint64_t bytes;                     /* a power of two, or 0 */
   unsigned top;                       /* order of the whole arena; order 0 is GQ_SLOT_BYTES */
   uint32_t free_head[GQ_ARENA_ORDERS];
-  uint32_t *next, *previous;          /* by block: free list of its order */
+  uint32_t *next, *previous;          /* by block: free list of its order, or `returned` */
   uint8_t *order;                     /* by block: order + 1 of the block that begins here, | GQ_BLOCK_FREE */
+  uint32_t returned;                  /* atomic: put back, and in no list yet */
   bool unmerged;                      /* neighbours that are free may not have been joined */
   uint32_t eager;                     /* how many of the next blocks are joined as they are freed */
 } gq_arena;
