@@ -88,8 +88,9 @@ __device__ __forceinline__ uint32_t gq_needed_units(uint32_t size, uint32_t flag
   return (used + 2) / 3;
 }
 
-/* Copy between host and device memory with all threads of a group: `threads` of them, this one is `rank`. Four loads in
- * flight a thread: PCIe is far away. Sizes are rounded up to 16 bytes; slots are multiples of 256. */
+/* Copy between host and device memory with all threads of a group: `threads` of them, this one is `rank`. PCIe is far
+ * away, so what counts is how much is under way: 8 loads a thread, 32 KiB for a block. Sizes are rounded up to 16 bytes;
+ * slots are multiples of 256. */
 __device__ __forceinline__ void gq_move(uint8_t *to, const uint8_t *from, uint32_t size, uint32_t rank, uint32_t threads)
 {
   const uint32_t quads = (size + 15) / 16;
@@ -97,13 +98,24 @@ __device__ __forceinline__ void gq_move(uint8_t *to, const uint8_t *from, uint32
   gq_unit *t = (gq_unit *)to;
   uint32_t i = rank;
 
-  for (; i + 3 * threads < quads; i += 4 * threads) {
-    const gq_unit a = gq_unit_ld_sys(f + i), b = gq_unit_ld_sys(f + i + threads);
-    const gq_unit c = gq_unit_ld_sys(f + i + 2 * threads), d = gq_unit_ld_sys(f + i + 3 * threads);
+  for (; i + 7 * threads < quads; i += 8 * threads) {
+    gq_unit u[8];
 
-    t[i] = a, t[i + threads] = b, t[i + 2 * threads] = c, t[i + 3 * threads] = d;
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++) u[k] = gq_unit_ld_sys(f + i + k * threads);
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++) t[i + k * threads] = u[k];
   }
-  for (; i < quads; i += threads) t[i] = gq_unit_ld_sys(f + i);
+  for (; i < quads; i += 4 * threads) {
+    gq_unit u[4];
+
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++)
+      if (i + k * threads < quads) u[k] = gq_unit_ld_sys(f + i + k * threads);
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++)
+      if (i + k * threads < quads) t[i + k * threads] = u[k];
+  }
 }
 
 #endif

@@ -270,7 +270,14 @@ GQ_DEVICE void gq_copy(const gq_context *ctx, void *to, const void *from, uint32
   const uint32_t words = size / 4, quads = size / 16;
   uint32_t i;
 
-  for (i = ctx->rank; i < quads; i += ctx->ranks) ((uint4 *)to)[i] = ((const uint4 *)from)[i];
+  for (i = ctx->rank; i + 3 * ctx->ranks < quads; i += 4 * ctx->ranks) { /* four loads under way at once */
+    const uint4 a = ((const uint4 *)from)[i], b = ((const uint4 *)from)[i + ctx->ranks];
+    const uint4 c = ((const uint4 *)from)[i + 2 * ctx->ranks], d = ((const uint4 *)from)[i + 3 * ctx->ranks];
+
+    ((uint4 *)to)[i] = a, ((uint4 *)to)[i + ctx->ranks] = b;
+    ((uint4 *)to)[i + 2 * ctx->ranks] = c, ((uint4 *)to)[i + 3 * ctx->ranks] = d;
+  }
+  for (; i < quads; i += ctx->ranks) ((uint4 *)to)[i] = ((const uint4 *)from)[i];
   for (i = quads * 4 + ctx->rank; i < words; i += ctx->ranks) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i];
   for (i = words * 4 + ctx->rank; i < size; i += ctx->ranks) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
 #else
