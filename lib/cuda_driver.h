@@ -7,6 +7,7 @@
 #define GQ_CUDA_DRIVER_H
 
 #include <gpuqueue/gpuqueue.h>
+#include <stdbool.h>
 
 /** The oldest CUDA version of a driver that will do: 11.4. */
 #define GQ_CUDA_DRIVER_MINIMUM 11040
@@ -18,6 +19,8 @@ typedef struct CUctx_st *gq_cuda_context;
 typedef struct CUmod_st *gq_cuda_module;
 typedef struct CUfunc_st *gq_cuda_function;
 typedef struct CUstream_st *gq_cuda_stream;
+typedef struct CUgraph_st *gq_cuda_graph;
+typedef struct CUgraphExec_st *gq_cuda_graph_exec;
 
 /* CUresult */
 enum {
@@ -62,6 +65,7 @@ enum { GQ_CUDA_LAZY_LOADING = 2 };                                             /
 enum { GQ_CUDA_CTX_SCHED_SPIN = 1, GQ_CUDA_CTX_SCHED_YIELD = 2, GQ_CUDA_CTX_SCHED_BLOCKING_SYNC = 4,
        GQ_CUDA_CTX_MAP_HOST = 8 };
 enum { GQ_CUDA_STREAM_NON_BLOCKING = 1 };
+enum { GQ_CUDA_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1 };
 enum { GQ_CUDA_MEMHOSTALLOC_PORTABLE = 1, GQ_CUDA_MEMHOSTALLOC_DEVICEMAP = 2, GQ_CUDA_MEMHOSTALLOC_WRITECOMBINED = 4 };
 enum { GQ_CUDA_MEMHOSTREGISTER_PORTABLE = 1, GQ_CUDA_MEMHOSTREGISTER_DEVICEMAP = 2 };
 /* CUfunction_attribute */
@@ -122,7 +126,18 @@ enum { GQ_CUDA_FUNC_MAX_THREADS_PER_BLOCK = 0, GQ_CUDA_FUNC_SHARED_SIZE_BYTES = 
   ENTRY(cuMemsetD32Async, 11040, 1, (gq_cuda_address to, unsigned value, size_t count, gq_cuda_stream stream)) \
   ENTRY(cuMemcpyHtoDAsync, 11040, 1, (gq_cuda_address to, const void *from, size_t bytes, gq_cuda_stream stream)) \
   ENTRY(cuMemcpyDtoHAsync, 11040, 1, (void *to, gq_cuda_address from, size_t bytes, gq_cuda_stream stream)) \
-  ENTRY(cuMemGetInfo, 11040, 1, (size_t *free_bytes, size_t *total_bytes))
+  ENTRY(cuMemGetInfo, 11040, 1, (size_t *free_bytes, size_t *total_bytes)) \
+  GQ_CUDA_GRAPH_ENTRIES(ENTRY)
+
+/** For measuring what a program without queues would do; queues use none of them. */
+#define GQ_CUDA_GRAPH_ENTRIES(ENTRY) \
+  ENTRY(cuStreamBeginCapture, 11040, 0, (gq_cuda_stream stream, unsigned mode)) \
+  ENTRY(cuStreamEndCapture, 11040, 0, (gq_cuda_stream stream, gq_cuda_graph *graph)) \
+  ENTRY(cuGraphInstantiateWithFlags, 11040, 0, (gq_cuda_graph_exec *made, gq_cuda_graph graph, \
+                                                unsigned long long flags)) \
+  ENTRY(cuGraphLaunch, 11040, 0, (gq_cuda_graph_exec graph, gq_cuda_stream stream)) \
+  ENTRY(cuGraphExecDestroy, 11040, 0, (gq_cuda_graph_exec graph)) \
+  ENTRY(cuGraphDestroy, 11040, 0, (gq_cuda_graph graph))
 
 typedef struct gq_cuda_driver {
 #define GQ_CUDA_ENTRY(name, version, required, parameters) gq_cuda_result (*name) parameters;
@@ -130,6 +145,10 @@ typedef struct gq_cuda_driver {
 #undef GQ_CUDA_ENTRY
   int32_t version; /**< CUDA version of the driver, 13000 for 13.0 */
 } gq_cuda_driver;
+
+/** Load the driver and initialise it, whether or not this was done before: for gq_cuda_driver_load(), which does it once
+ * for the library, and for the command, which has a copy of this function. Sets CUDA_MODULE_LOADING, as below. \return false with the reason in \p failure. */
+bool gq_cuda_driver_open(gq_cuda_driver *driver, char *failure, size_t size);
 
 /** Load the driver and initialise it, once a process; what came of it, good or bad, stays.
  *
