@@ -146,8 +146,9 @@ typedef struct gq_cuda_driver {
   int32_t version; /**< CUDA version of the driver, 13000 for 13.0 */
 } gq_cuda_driver;
 
-/** Load the driver and initialise it, whether or not this was done before: for gq_cuda_driver_load(), which does it once
- * for the library, and for the command, which has a copy of this function. Sets CUDA_MODULE_LOADING, as below. \return false with the reason in \p failure. */
+/** Load the driver and initialise it, whether or not this was done before: for gq_cuda_driver_load(), which does it
+ * once for the library, and for the command, which has a copy of this function. Sets CUDA_MODULE_LOADING, as below.
+ * \return false with the reason in \p failure. */
 bool gq_cuda_driver_open(gq_cuda_driver *driver, char *failure, size_t size);
 
 /** Load the driver and initialise it, once a process; what came of it, good or bad, stays.

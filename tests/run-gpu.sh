@@ -24,7 +24,7 @@ LD_LIBRARY_PATH=$build/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export top_srcdir top_builddir GPUQUEUE_TEST_BACKENDS GPUQUEUE_TEST_REQUIRE GPUQUEUE LD_LIBRARY_PATH
 
 if test $# = 0; then
-  for program in "$build"/tests/test_* "$build"/tests/stress_*; do
+  for program in "$build"/tests/test_* "$build"/tests/baselines "$build"/tests/stress_*; do
     case $(basename "$program") in *.*) continue ;; esac
     test -f "$program" && test -x "$program" && set -- "$@" "$(basename "$program")"
   done
