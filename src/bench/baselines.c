@@ -8,8 +8,8 @@
 
 static const gq_baseline baselines[] = {
   {"pingpong", "one cell to a resident kernel and back; one warp looks for it", GQ_BASELINE_LATENCY, true},
-  {"pingpong-2", "the same with two warps looking in turn", GQ_BASELINE_LATENCY, true},
-  {"ring", "cells streaming through the smallest resident queue", GQ_BASELINE_RATE, true},
+  {"pingpong-2-warps", "the same with two warps looking in turn", GQ_BASELINE_LATENCY, true},
+  {"resident-ring", "cells streaming through the smallest resident queue", GQ_BASELINE_RATE, true},
   {"copy-in", "copy engine, host to device", GQ_BASELINE_BANDWIDTH, true},
   {"copy-out", "copy engine, device to host", GQ_BASELINE_BANDWIDTH, true},
   {"copy-both", "copy engines, both ways at once", GQ_BASELINE_BANDWIDTH, true},
@@ -85,11 +85,11 @@ int gq_cuda_baseline_run(const gq_baseline *b, int device, size_t payload, unsig
   gq_baseline_gpu gpu;
   const gq_baseline_task task = {&gpu, payload, threads, seconds};
 
-  if (!check_arguments(which, payload, threads, seconds, error, error_size)) return 1;
-  if (!gq_baseline_open(&gpu, device, seconds, error, error_size)) return 1;
+  if (!check_arguments(which, payload, threads, seconds, error, error_size)) return -1;
+  if (!gq_baseline_open(&gpu, device, seconds, error, error_size)) return -1;
   measure(which, &task, &found);
   gq_baseline_close(&gpu);
-  if (gpu.failed) return 1;
+  if (gpu.failed) return -1;
   *result = found;
   return 0;
 }

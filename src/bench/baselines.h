@@ -41,7 +41,7 @@ const gq_baseline *gq_cuda_baselines(size_t *count);
  *        compare the answers; the others ignore it
  * \param seconds  how long to measure, more than 0; beyond it comes a second or so for the context
  * \param error  out: on failure the reason, with the CUDA call and its error where it is one
- * \return 0; 1 on failure, and then \p result is not touched.
+ * \return 0; -1 on failure, and then \p result is not touched.
  * One thread at a time. Ends also if the GPU does not answer: after some 10 seconds more. */
 int gq_cuda_baseline_run(const gq_baseline *b, int device, size_t payload, unsigned threads, double seconds,
                          gq_baseline_result *result, char *error, size_t error_size);
