@@ -67,7 +67,8 @@ gq_baseline_pingpong2(const gq_unit *in, gq_unit *out, uint32_t units, gq_baseli
   __syncthreads();
   in += me, out += me;
   for (;;) {
-    const uint32_t tag = *(volatile uint32_t *)&turn;
+    /* One thread's value for all: were there two in a warp, an answer could be made of two messages. */
+    const uint32_t tag = __shfl_sync(ALL, *(volatile uint32_t *)&turn, 0);
     gq_unit u = {{0, 0, 0, tag}};
     uint32_t won = 0;
 

@@ -28,6 +28,8 @@ enum { PINGPONG, PINGPONG_2, RING, COPY_IN, COPY_OUT, COPY_BOTH, SM_IN, SM_OUT, 
        MAPPED_LAUNCH, GRAPH, PIPELINED_MAPPED, PIPELINED_COPIES, COUNT };
 _Static_assert(COUNT == sizeof baselines / sizeof *baselines, "a name for each row");
 
+_Static_assert(GQ_BASELINE_MOST_CELL_PAYLOAD == 4 * (GQ_BASELINE_MOST_UNITS * 3 - GQ_HEAD_WORDS), "what a cell holds");
+
 const gq_baseline *gq_cuda_baselines(size_t *count)
 {
   *count = gq_baseline_have_kernels() ? COUNT : 0;
