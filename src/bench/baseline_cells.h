@@ -3,6 +3,9 @@
  * lap's tag. Relaxed accesses will do, for each unit carries its own flag. */
 #ifndef GQ_BENCH_BASELINE_CELLS_H
 #define GQ_BENCH_BASELINE_CELLS_H
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #include <stdbool.h>
 
 #include "cuda/baselines.h"
