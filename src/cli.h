@@ -31,6 +31,7 @@ void *reallocate(void *memory, size_t bytes);
 
 /** The subcommands: argv[0] is the subcommand's name. They return the exit status. */
 int run_command(int argc, char **argv);
+int bench_command(int argc, char **argv);
 int info_command(int argc, char **argv);
 int compile_command(int argc, char **argv);
 int handlers_command(int argc, char **argv);
@@ -41,5 +42,13 @@ void print_run_help(void);
 void print_info_help(void);
 void print_compile_help(void);
 void print_handlers_help(void);
+
+/** A line of such a text: an option with its value, and what it does. \param letter  0: it has none */
+void print_option_row(char letter, const char *name, const char *value, const char *help);
+
+struct gq_option_info;
+
+/** What the value of a queue's option is, in a word. */
+const char *option_value_word(const struct gq_option_info *row);
 
 #endif

@@ -10,6 +10,7 @@ void print_help(void)
   puts("Usage: gpuqueue run --handler NAME [OPTION]... [FILE]...\n"
        "       gpuqueue handlers [--json] [NAME]...\n"
        "       gpuqueue compile [OPTION]... SOURCE\n"
+       "       gpuqueue bench [OPTION]... [SCENARIO]...\n"
        "       gpuqueue info [--json]\n"
        "       gpuqueue --help | --version\n"
        "\n"
@@ -18,6 +19,7 @@ void print_help(void)
        "  run       send messages from files or standard input through a queue, print the results\n"
        "  handlers  list the handlers there are, or describe some\n"
        "  compile   make a handler's source a file that runs without a compiler\n"
+       "  bench     measure what a queue does here, beside what else could be used\n"
        "  info      say what this build and this machine can do\n"
        "\n"
        "'gpuqueue run --help' lists the options of run; the manual is gpuqueue(1).");
@@ -68,7 +70,7 @@ void print_handlers_help(void)
        "Exit status: 0, 1 if some installed handler cannot be used, 2 if one named cannot, 3 for a missing compiler.");
 }
 
-static void print_row(char letter, const char *name, const char *value, const char *help)
+void print_option_row(char letter, const char *name, const char *value, const char *help)
 {
   char left[64];
   size_t used = 0, i;
@@ -80,7 +82,7 @@ static void print_row(char letter, const char *name, const char *value, const ch
   printf("%-32s  %s\n", left, help);
 }
 
-static const char *value_word(const gq_option_info *row)
+const char *option_value_word(const gq_option_info *row)
 {
   if (strcmp(row->type, "flag") == 0) return "[=0|1]";
   if (strcmp(row->type, "size") == 0) return "BYTES";
@@ -102,14 +104,14 @@ void print_run_help(void)
        "A FILE that is - is standard input.\n"
        "\n"
        "Input and output:");
-  for (own = own_options; own->name; own++) print_row(own->letter, own->name, own->value, own->help);
-  print_row('h', "help", NULL, "print this");
+  for (own = own_options; own->name; own++) print_option_row(own->letter, own->name, own->value, own->help);
+  print_option_row('h', "help", NULL, "print this");
   puts("\nThe queue (the same names, as GPUQUEUE_NAME, set defaults in the environment):");
   for (i = 0; (row = gq_option_describe(i)) != NULL; i++) {
     const bool ordered = strcmp(row->name, "ordered") == 0;
     snprintf(help, sizeof help, "%s (%s; default %s)", row->help, row->range,
              ordered ? "1 here" : strcmp(row->name, "handler") == 0 ? "none here" : row->def);
-    print_row(0, row->name, value_word(row), help);
+    print_option_row(0, row->name, option_value_word(row), help);
   }
   puts("\nExit status: 0 all is well, 1 some messages failed, 2 usage error, 3 system or device error.");
 }

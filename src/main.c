@@ -33,12 +33,13 @@ int main(int argc, char **argv)
 
   occupy_standard_descriptors();
   if (!word) {
-    complain("no subcommand: say run, handlers, compile or info; try 'gpuqueue --help'");
+    complain("no subcommand: say run, handlers, compile, bench or info; try 'gpuqueue --help'");
     return EXIT_USAGE;
   }
   if (strcmp(word, "run") == 0) return finish_printing(run_command(argc - 1, argv + 1));
   if (strcmp(word, "compile") == 0) return finish_printing(compile_command(argc - 1, argv + 1));
   if (strcmp(word, "handlers") == 0) return finish_printing(handlers_command(argc - 1, argv + 1));
+  if (strcmp(word, "bench") == 0) return finish_printing(bench_command(argc - 1, argv + 1));
   if (strcmp(word, "info") == 0) return finish_printing(info_command(argc - 1, argv + 1));
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
     print_help();
@@ -48,6 +49,6 @@ int main(int argc, char **argv)
     printf("gpuqueue %s\n", gq_version());
     return finish_printing(EXIT_FINE);
   }
-  complain("unknown subcommand '%s': run, handlers, compile or info; try 'gpuqueue --help'", word);
+  complain("unknown subcommand '%s': run, handlers, compile, bench or info; try 'gpuqueue --help'", word);
   return EXIT_USAGE;
 }

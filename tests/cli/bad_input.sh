@@ -12,7 +12,7 @@ usage() { # WHAT PATTERN ARGUMENT...
 }
 
 usage_errors() {
-  usage 'no subcommand' 'compile or info'
+  usage 'no subcommand' 'compile, bench or info'
   usage 'unknown subcommand' "unknown subcommand 'walk'" walk
   usage 'no handler' 'no handler: .* echo, crc32c, sha256' run
   usage 'unknown handler' 'nosuch.* echo, crc32c, sha256' run --handler nosuch

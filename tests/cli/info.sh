@@ -5,8 +5,8 @@
 
 top=${top_srcdir:-$(cd "$here" && cd "$(dirname "$0")/../.." && pwd)}
 
-every_option_of_the_table() {
-  "$program" run --help | sed -n 's/^ *\(-.,\)\{0,1\} *--\([a-z0-9-]*\).*/\2/p'
+every_option_of_the_table() { # [SUBCOMMAND]
+  "$program" "${1:-run}" --help | sed -n 's/^ *\(-.,\)\{0,1\} *--\([a-z0-9-]*\).*/\2/p'
 }
 
 info_says_what_can_run() {
@@ -29,7 +29,7 @@ expect_err_empty() { [ ! -s err ] || fail "$1: standard error: $(cat err)"; }
 help_and_version() {
   expect_status 0 version "$program" --version && expect_err_empty version
   grep -qx 'gpuqueue [0-9]*\.[0-9]*\.[0-9]*' out || fail "--version: $(cat out)"
-  for words in --help 'run --help' 'run -h' 'info --help' 'compile --help' 'handlers --help' 'run --handler echo --help'; do
+  for words in --help 'run --help' 'run -h' 'info --help' 'compile --help' 'handlers --help' 'bench --help' 'run --handler echo --help'; do
     expect_status 0 "$words" "$program" $words && expect_err_empty "$words"
     grep -q '^Usage: gpuqueue' out || fail "$words prints no usage"
   done
@@ -37,14 +37,14 @@ help_and_version() {
 }
 
 the_manual_has_every_option() {
-  for option in $(every_option_of_the_table); do
+  for option in $(every_option_of_the_table) $(every_option_of_the_table bench); do
     escaped=$(printf %s "--$option" | sed 's/-/\\\\-/g')
     grep -q "^\.B[RI]* .*$escaped\([ \"]\|\$\)" "$top/man/gpuqueue.1" || fail "gpuqueue(1) has no --$option"
   done
   # and no option that is not there
   sed -n '/^\.SH OPTIONS/,/^\.SH HANDLERS/p' "$top/man/gpuqueue.1" | grep -A 1 '^\.TP' |
     sed -n 's/.*\\-\\-\([a-z0-9\\-]*\).*/\1/p' | tr -d '\\' | sort -u >documented
-  { every_option_of_the_table; echo version; } | sort -u >offered
+  { every_option_of_the_table; every_option_of_the_table bench; echo version; } | sort -u >offered
   comm -23 documented offered >unknown
   [ ! -s unknown ] || fail "gpuqueue(1) documents what is not there: $(cat unknown)"
 }
@@ -59,19 +59,24 @@ complete_words() {
 
 completions_follow_the_program() {
   . "$top/completions/gpuqueue"
-  expect_completion 'compile handlers info run ' 'subcommands' "$(complete_words '' | tr ' ' '\n' | grep -v '^-' | tr '\n' ' ')"
+  expect_completion 'bench compile handlers info run ' 'subcommands' "$(complete_words '' | tr ' ' '\n' | grep -v '^-' | tr '\n' ' ')"
   expect_completion 'crc32c ' handlers "$(complete_words run --handler crc)"
   expect_completion 'cpu cuda ' backends "$(complete_words run --backend c)"
   expect_completion 'auto block thread warp ' scopes "$(complete_words run --scope '')"
   expect_completion 'json ' stats "$(complete_words run --stats = j)"
   expect_completion 'dead-letters ' formats "$(complete_words run --input-format dead)"
   expect_completion ' ' numbers "$(complete_words run --capacity 1)"
-  for option in $(every_option_of_the_table); do
-    case " $(complete_words run --) " in
-    *" --$option "*) ;;
-    *) fail "completion does not offer --$option" ;;
-    esac
+  for subcommand in run bench; do
+    offered=" $(complete_words "$subcommand" --) "
+    for option in $(every_option_of_the_table "$subcommand"); do
+      case $offered in
+      *" --$option "*) ;;
+      *) fail "completion of $subcommand does not offer --$option" ;;
+      esac
+    done
   done
+  expect_completion 'latency ' scenarios "$(complete_words bench lat)"
+  expect_completion 'cpu cuda ' 'backends of bench' "$(complete_words bench --backend c)"
 }
 
 expect_completion() { # WANTED WHAT GOT

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All figures for machines: one JSON object. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "../cli.h"
+#include "../json.h"
+#include "bench.h"
+
+/** The version of this format: members may be added to it, none is taken away. */
+enum { FORMAT = 1 };
+
+static void member(FILE *file, const char *name, const char *value)
+{
+  fprintf(file, ",\"%s\":", name);
+  json_string(file, value);
+}
+
+static void print_machine(FILE *file, const struct bench *bench)
+{
+  const struct machine *m = &bench->machine;
+
+  fprintf(file, ",\n\"machine\":{\"cores\":%u", m->cores);
+  member(file, "cpu", m->cpu);
+  member(file, "kernel", m->kernel);
+  member(file, "governor", m->governor);
+  member(file, "vendor", m->hypervisor);
+  fprintf(file, ",\"cpu_mhz\":%.0f,\"memory_bytes\":%" PRIu64 ",\"available_bytes\":%" PRIu64, m->cpu_mhz,
+          m->memory_bytes, m->available_bytes);
+  member(file, "gpu", m->gpu);
+  fprintf(file, ",\"gpu_sms\":%" PRId32 ",\"gpu_memory_bytes\":%" PRIu64 ",\"cuda_version\":%" PRId32, m->gpu_sms,
+          m->gpu_memory_bytes, m->cuda_version);
+  member(file, "gpu_clocks", m->gpu_clocks);
+  member(file, "driver", m->driver);
+  fprintf(file, "},\n\"build\":{\"version\":");
+  json_string(file, gq_version());
+  member(file, "compiler", m->compiler);
+  member(file, "flags", m->flags);
+  member(file, "gpu_code", m->gpu_code);
+  fprintf(file, "}");
+}
+
+/** What was said by the user; the rest each scenario chooses. */
+static void print_options(FILE *file, const struct bench *bench)
+{
+  const struct bench_settings *s = &bench->settings;
+  const gq_option_info *row;
+  size_t i, printed = 0;
+
+  fprintf(file, ",\n\"options\":{\"seconds\":%g,\"quick\":%s,\"repeats\":%d,\"handler\":", s->seconds,
+          s->quick ? "true" : "false", (int)REPEATS);
+  json_string(file, s->queue.handler);
+  fprintf(file, ",\"given\":[");
+  for (i = 0; (row = gq_option_describe(i)) != NULL; i++) {
+    if (!bench_is_given(s, row->name)) continue;
+    if (printed++) fputc(',', file);
+    json_string(file, row->name);
+  }
+  fprintf(file, "]}");
+}
+
+static void print_figures(FILE *file, const struct figures *f)
+{
+  char text[256];
+
+  fprintf(file, "\"messages\":%" PRIu64 ",\"messages_per_s\":%.6g,\"bytes_in_per_s\":%.6g,\"bytes_out_per_s\":%.6g",
+          f->messages, f->messages_per_s, f->bytes_in_per_s, f->bytes_out_per_s);
+  if (f->p50_us > 0)
+    fprintf(file, ",\"latency_us\":{\"samples\":%" PRIu64 ",\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p99.9\":%.3f,"
+            "\"max\":%.3f}", f->samples, f->p50_us, f->p90_us, f->p99_us, f->p999_us, f->max_us);
+  if (f->spread_known) fprintf(file, ",\"spread\":%.4f", f->spread);
+  if (f->disturbance.known)
+    fprintf(file, ",\"stolen\":%.4f,\"others\":%.4f", f->disturbance.stolen, f->disturbance.others);
+  if (f->host_bytes)
+    fprintf(file, ",\"host_bytes\":%" PRIu64 ",\"device_bytes\":%" PRIu64, f->host_bytes, f->device_bytes);
+  if (f->cpu_share_known) fprintf(file, ",\"cpu_share\":%.6f", f->cpu_share);
+  if (*figures_warning(f, text, sizeof text)) member(file, "warning", text);
+}
+
+static void print_point(FILE *file, const struct point *point)
+{
+  size_t i;
+
+  fprintf(file, "{\"scenario\":");
+  json_string(file, point->scenario);
+  member(file, "subject", point->subject);
+  fprintf(file, ",\"baseline\":%s,\"raw_limit\":%s,\"parameters\":{", point->is_baseline ? "true" : "false",
+          point->is_raw_limit ? "true" : "false");
+  for (i = 0; i < point->parameter_count; i++) {
+    const struct parameter *p = &point->parameters[i];
+
+    if (i) fputc(',', file);
+    json_string(file, p->name);
+    fputc(':', file);
+    if (p->word) json_string(file, p->word);
+    else fprintf(file, "%.17g", p->number);
+  }
+  fprintf(file, "},");
+  print_figures(file, &point->figures);
+  fprintf(file, ",\"times_better\":{");
+  for (i = 0; i < point->ratio_count; i++) {
+    if (i) fputc(',', file);
+    json_string(file, point->ratios[i].baseline);
+    fprintf(file, ":%.5g", point->ratios[i].times);
+  }
+  fprintf(file, "}}");
+}
+
+bool report_json(struct bench *bench, bool complete)
+{
+  const char *name = bench->settings.json;
+  FILE *file;
+  size_t i;
+  bool written;
+
+  if (!name) return true;
+  file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
+  if (!file) return bench_fail(bench, EXIT_SYSTEM, "%s: cannot write JSON: %s", name, strerror(errno));
+  fprintf(file, "{\"format\":%d,\"complete\":%s,\"backend\":", FORMAT, complete ? "true" : "false");
+  json_string(file, bench->backend_text);
+  print_machine(file, bench);
+  print_options(file, bench);
+  fprintf(file, ",\n\"clock\":{\"reading_ns\":%.1f,\"lost_share\":%.5f,\"longest_gap_us\":%.1f},\n\"points\":[\n",
+          bench->stillness.clock_ns, bench->stillness.lost_share, bench->stillness.longest_gap_us);
+  for (i = 0; i < bench->point_count; i++) {
+    if (i) fputs(",\n", file);
+    print_point(file, bench->points[i]);
+  }
+  fputs("\n]}\n", file);
+  written = fflush(file) == 0 && !ferror(file);
+  if (file != stdout && fclose(file) != 0) written = false;
+  return written ? true : bench_fail(bench, EXIT_SYSTEM, "%s: cannot write JSON: %s", name, strerror(errno));
+}

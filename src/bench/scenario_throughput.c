@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content.h"
+#include "peers.h"
+#include "scenarios.h"
+#include "trial.h"
+
+/* The queue's own rings must not be the limit. */
+enum { CAPACITY = 32768, BATCH = 256 };
+
+static const char *const call_names[] = {[CALLS_BATCH] = "batch", [CALLS_SINGLE] = "single", [CALLS_RESERVE] = "reserve"};
+
+static bool measure(struct bench *bench, const struct content *content, unsigned threads, bool separate,
+                    enum calls calls, unsigned batch)
+{
+  struct point *point = point_new("throughput", "gpuqueue");
+  struct trial trial;
+
+  if (calls == CALLS_SINGLE) batch = 1;
+  point_rate_parameters(point, content->size, threads, separate, call_names[calls], batch);
+  trial_init(&trial, bench, &content, content->size, threads, CAPACITY);
+  trial.traffic.separate = separate;
+  trial.traffic.calls = calls;
+  trial.traffic.batch = batch;
+  trial.rate = true;
+  return trial_run(bench, &trial, point);
+}
+
+/** The ways to call, and the sizes of a batch, with one producer. */
+static bool measure_calls(struct bench *bench, const struct content *content)
+{
+  static const uint64_t batches[] = {1, 4, 16, 64, 1024}, quick_batches[] = {16};
+  const struct list sizes = BENCH_LIST(bench, &bench->settings.batches, batches, quick_batches);
+  bool fine;
+  size_t i;
+
+  fine = peers_rate(bench, "throughput", content, 1, true, 1);
+  for (i = 0; fine && i < 2; i++) fine = measure(bench, content, 1, i == 0, CALLS_SINGLE, 1);
+  for (i = 0; fine && i < 2; i++) fine = measure(bench, content, 1, i == 0, CALLS_RESERVE, BATCH);
+  for (i = 0; fine && i < sizes.count; i++)
+    fine = measure(bench, content, 1, true, CALLS_BATCH, (unsigned)sizes.values[i]);
+  return fine;
+}
+
+static struct list thread_counts(const struct bench *bench)
+{
+  struct list list = bench->settings.threads;
+  uint64_t threads;
+
+  if (list.count) return list;
+  for (threads = 1; threads <= (bench->settings.quick ? 2 : 4 * bench->machine.cores) && threads <= 64; threads *= 2)
+    list.values[list.count++] = threads;
+  return list;
+}
+
+static bool measure_payload(struct bench *bench, size_t payload)
+{
+  const struct list threads = thread_counts(bench);
+  const unsigned batch = bench->settings.batches.count ? (unsigned)bench->settings.batches.values[0] : BATCH;
+  struct content content;
+  bool fine = true;
+  size_t i, k;
+
+  if (!content_init(bench, &content, payload, NULL)) return false;
+  for (i = 0; fine && i < threads.count; i++) {
+    fine = cuda_peers_rate(bench, "throughput", &content, (unsigned)threads.values[i]);
+    for (k = 0; fine && k < 2; k++) {
+      fine = peers_rate(bench, "throughput", &content, (unsigned)threads.values[i], k == 0, batch) &&
+             measure(bench, &content, (unsigned)threads.values[i], k == 0, CALLS_BATCH, batch);
+    }
+  }
+  if (fine) fine = measure_calls(bench, &content);
+  content_free(&content);
+  return fine;
+}
+
+bool scenario_throughput(struct bench *bench)
+{
+  static const uint64_t payloads[] = {32, 64}, quick_payloads[] = {64};
+  const struct list sizes = BENCH_LIST(bench, &bench->settings.payloads, payloads, quick_payloads);
+  size_t i;
+
+  for (i = 0; i < sizes.count; i++)
+    if (!measure_payload(bench, sizes.values[i])) return false;
+  return true;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cli.h"
+#include "bench.h"
+
+/* The arena hands out memory in pieces of this. */
+#define GRANULE ((uint64_t)256)
+
+/** Memory of a lane: for capacity messages with their results where that is not much, for four always. */
+static uint64_t plan_arena(uint64_t payload, unsigned lanes, uint64_t capacity)
+{
+  const uint64_t most = ((uint64_t)256 << 20) / lanes;
+  const uint64_t pair = 2 * ((payload + GRANULE - 1) / GRANULE * GRANULE + GRANULE), least = 4 * pair;
+  uint64_t wanted = capacity * pair;
+
+  if (wanted > most) wanted = most;
+  return wanted > least ? wanted : least;
+}
+
+void session_plan(const struct bench *bench, gq_options *options, size_t payload, unsigned lanes, uint32_t capacity)
+{
+  const struct bench_settings *settings = &bench->settings;
+
+  options->lanes = lanes;
+  if (!bench_is_given(settings, "capacity")) options->capacity = capacity;
+  if (!bench_is_given(settings, "cell_bytes") && payload <= 32) options->cell_bytes = 64;
+  if (!bench_is_given(settings, "max_message_bytes") || options->max_message_bytes < payload)
+    options->max_message_bytes = payload > 64 ? payload : 64;
+  if (!bench_is_given(settings, "arena_bytes")) options->arena_bytes = plan_arena(payload, lanes, options->capacity);
+}
+
+bool session_check(struct bench *bench, gq_status status, const char *call)
+{
+  if (status == GQ_OK) return true;
+  return bench_fail(bench, EXIT_SYSTEM, "%s: %s: %s", call, gq_status_name((int)status), gq_last_error());
+}
+
+static int failure_status(gq_status status)
+{
+  return status == GQ_INVALID || status == GQ_NO_HANDLER || status == GQ_BAD_HANDLER || status == GQ_FAILED
+           ? EXIT_USAGE : EXIT_SYSTEM;
+}
+
+bool session_open(struct bench *bench, struct session *session, const gq_options *options)
+{
+  gq_status status;
+
+  session->lanes = allocate(options->lanes * sizeof *session->lanes);
+  session->lane_count = 1;
+  status = gq_init(&session->lanes[0], options);
+  if (status != GQ_OK) {
+    free(session->lanes);
+    return bench_fail(bench, failure_status(status), "%s", gq_last_error());
+  }
+  while (session->lane_count < options->lanes) {
+    if (!session_check(bench, gq_open_lane(session->lanes[0], &session->lanes[session->lane_count]), "gq_open_lane")) {
+      session_close(session);
+      return false;
+    }
+    session->lane_count++;
+  }
+  return true;
+}
+
+bool session_start(struct bench *bench, struct session *session, size_t payload, unsigned lanes, uint32_t capacity)
+{
+  gq_options options = bench->settings.queue;
+
+  session_plan(bench, &options, payload, lanes, capacity);
+  return session_open(bench, session, &options);
+}
+
+void session_close(struct session *session)
+{
+  gq_shutdown(session->lanes[0], PATIENCE_NS);
+  free(session->lanes);
+  session->lanes = NULL;
+}
+
+void session_memory(const struct session *session, struct figures *figures)
+{
+  gq_statistics statistics;
+
+  memset(&statistics, 0, sizeof statistics);
+  statistics.size = sizeof statistics;
+  if (gq_stats(session->lanes[0], &statistics) != GQ_OK) return;
+  figures->host_bytes = statistics.host_bytes;
+  figures->device_bytes = statistics.device_bytes;
+}

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# gpuqueue bench: every scenario measures and verifies; what it says is complete; what it is told is checked.
+. "$(dirname "$0")/common.sh"
+
+bench() {
+  timeout 250 "$program" bench --backend "$backend" "$@"
+}
+
+usage() { # WHAT PATTERN ARGUMENT...
+  local what=$1 pattern=$2
+  shift 2
+  expect_status 2 "$what" "$program" bench "$@" </dev/null
+  expect_err "$what" "^gpuqueue: .*$pattern"
+  [ ! -s out ] || fail "$what: printed on standard output"
+}
+
+arguments_that_are_wrong() {
+  usage 'unknown scenario' "no scenario 'speed'; there are latency, " speed
+  usage 'unknown option' 'unknown option --speed' --speed 3
+  usage 'hint to the help' "try 'gpuqueue bench --help'" --speed
+  usage 'one-letter option' 'unknown option -q' -q
+  usage 'seconds: a word' "'soon' is no number of seconds" --seconds soon
+  usage 'seconds: none' "'0' is no number of seconds" --seconds 0
+  usage 'seconds: too many' "'1e9' is no number of seconds" --seconds 1e9
+  usage 'seconds: not a number' "'nan' is no number of seconds" --seconds nan
+  usage 'value missing' '\-\-json needs a value: FILE' --json
+  usage 'value not wanted' '\-\-quick takes no value' --quick=yes
+  usage 'list: empty' "payload '' is no list" --payload ''
+  usage 'list: empty place' "payload '1,,2' is no list" --payload 1,,2
+  usage 'list: end' "payload '1,' is no list" --payload 1,
+  usage 'list: sign' "payload '-1' is no list" --payload -1
+  usage 'list: too large' "threads '257' is no list .* 1 to 256" --threads 257
+  usage 'list: too small' "batch '0' is no list .* 1 to 4096" --batch 0
+  usage 'list: suffix' "payload '4X' is no list" --payload 4X
+  usage 'list: overflow' 'is no list' --payload 99999999999999999999
+  usage 'list: lanes' "lanes '2000' is no list" --lanes 2000
+  usage 'list: too long' 'is no list of up to 64' --payload "$(seq -s, 1 65)"
+  usage 'queue option' "capacity.*'1'.*2 to 1048576" --capacity 1
+  usage 'handler' 'nosuch' --handler nosuch latency
+  expect_status 2 'handler that fails' "$program" bench --backend cpu --handler test_fail latency
+  expect_err 'handler that fails' 'handler test_fail fails with messages of [0-9]* bytes of the bench (GQ_FAILED'
+}
+
+what_there_is() {
+  expect_status 0 list "$program" bench --list
+  [ "$(wc -l <out)" -ge 11 ] || fail "--list has few lines: $(cat out)"
+  expect_status 0 'list of one scenario' "$program" bench --list latency
+}
+
+# json EXPRESSION: what Python says of it, with `j` being the report
+json() {
+  python3 -c 'import json, sys; j = json.load(open("report")); print(eval(sys.argv[1]))' "$1"
+}
+
+every_scenario() {
+  local name
+  "$program" bench --list | sed 's/ .*//' >names
+  expect_status 0 'all scenarios' bench --quick --seconds 0.02 --json report --plot charts.svg
+  while read -r name; do
+    grep -q "^$name: " out || fail "the table has no $name"
+  done <names
+  expect_err_empty
+  grep -q 'Throughput against threads' charts.svg || fail "no chart of the throughput: $(head -c 300 charts.svg)"
+  command -v python3 >/dev/null || return 0
+  python3 -c 'import xml.dom.minidom; xml.dom.minidom.parse("charts.svg")' || fail "the charts are not XML"
+  [ "$(json 'j["complete"]')" = True ] || fail "the report is not complete"
+  while read -r name; do
+    [ "$(json "any(p['scenario'] == '$name' and p['subject'] == 'gpuqueue' for p in j['points'])")" = True ] ||
+      fail "the report has no point of $name"
+  done <names
+  [ "$(json 'all(p["messages"] > 0 for p in j["points"] if p["subject"] == "gpuqueue")')" = True ] ||
+    fail "some point has no messages"
+  [ "$(json 'all(l["p50"] <= l["p90"] <= l["p99"] <= l["p99.9"] <= l["max"] for p in j["points"] if "latency_us" in p
+    for l in [p["latency_us"]])')" = True ] || fail "percentiles are out of order"
+  [ "$(json 'all(p["times_better"] for p in j["points"] if p["scenario"] == "latency" and not p["baseline"])')" = True ] ||
+    fail "latencies are not compared with baselines"
+}
+
+expect_err_empty() { [ ! -s err ] || fail "standard error: $(cat err)"; }
+
+narrowed() {
+  expect_status 0 narrowed bench --seconds 0.01 --payload 8,100 --json - latency
+  mv out report
+  grep -q '^latency: ' err || fail "with --json - the table is not on standard error"
+  command -v python3 >/dev/null || return 0
+  [ "$(json 'sorted({p["parameters"]["payload"] for p in j["points"]})')" = '[8, 100]' ] || fail "--payload was not heeded"
+}
+
+another_handler() {
+  expect_status 0 crc32c bench --seconds 0.01 --payload 64 --handler crc32c latency throughput --threads 1 --batch 16
+}
+
+reports_that_cannot_be_written() {
+  expect_status 3 'JSON' bench --seconds 0.001 --payload 64 --json /nonexistent/report latency
+  expect_err 'JSON' '^gpuqueue: bench: /nonexistent/report: cannot write JSON: No such file'
+  expect_status 3 'charts' bench --seconds 0.001 --payload 64 --plot /nonexistent/charts latency
+  expect_err 'charts' '^gpuqueue: bench: /nonexistent/charts: cannot write charts: No such file'
+  if [ -c /dev/full ]; then
+    timeout 60 "$program" bench --backend "$backend" --seconds 0.001 latency >/dev/full 2>err
+    [ $? = 3 ] || fail "/dev/full: wrong exit status"
+    expect_err /dev/full 'the table cannot be written: No space left on device'
+  fi
+}
+
+stopped() {
+  local pid got
+  "$program" bench --backend "$backend" --seconds 1 --json report latency throughput >out 2>err &
+  pid=$!
+  for _ in $(seq 100); do
+    grep -q 'mutex payload' out && break
+    sleep 0.1
+  done
+  kill -TERM "$pid"
+  wait "$pid"
+  got=$?
+  [ "$got" = 143 ] || fail "stopped: exit status $got"
+  expect_err stopped '^gpuqueue: bench: stopped by SIGTERM after [0-9]* points$'
+  grep -q '"complete":false' report || fail "stopped: the report does not say that it is not complete"
+  if command -v python3 >/dev/null; then python3 -m json.tool report >/dev/null || fail "stopped: no JSON"; fi
+}
+
+backend=none
+arguments_that_are_wrong
+what_there_is
+for_each_backend every_scenario narrowed another_handler reports_that_cannot_be_written stopped
