@@ -30,7 +30,7 @@ struct list {
 
 struct bench_settings {
   gq_options queue;
-  bool given[QUEUE_OPTIONS_MAX];  /**< by row of the option table: said by the user, so no scenario chooses it */
+  const char *given[QUEUE_OPTIONS_MAX]; /**< by row of the option table: what the user said, so no scenario chooses it */
   const char **args;
   size_t arg_count;
   struct list payloads, threads, batches, lanes, rates, keys; /**< empty: the scenario's own */
@@ -64,7 +64,8 @@ struct parameter {
 
 struct ratio {
   const char *baseline;
-  double times;                   /**< how many times better than it: below 1 is worse */
+  double times;                   /**< how many times better than it: below 1 is worse. Latencies by their median */
+  double times_p99;               /**< the same of the 99th percentile; 0: there is none */
 };
 
 struct point {
@@ -78,7 +79,6 @@ struct point {
   size_t ratio_count;
   const struct point *beside;     /**< another point to compare with, as if it were a baseline; or NULL */
   const char *beside_name;
-  bool beside_p99;                /**< by the 99th percentile instead of the median */
 };
 
 struct bench {
@@ -110,7 +110,8 @@ int bench_settings_parse(struct bench_settings *settings, int argc, char **argv)
 void bench_settings_free(struct bench_settings *settings);
 void bench_print_help(void);
 
-/** Whether the user said what the queue's option \p name is, in the arguments or the environment. */
+/** What the user said that the queue's option \p name is, in the arguments or the environment; NULL: nothing. */
+const char *bench_given(const struct bench_settings *settings, const char *name);
 bool bench_is_given(const struct bench_settings *settings, const char *name);
 
 /** \p given, or where it is empty the list of \p count values \p otherwise; with --quick the \p quick_count values of

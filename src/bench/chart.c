@@ -181,8 +181,8 @@ static void draw_series(FILE *file, const struct series *s, const char *colour, 
 {
   size_t i;
 
-  fprintf(file, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s points=\"", colour,
-          s->dashed ? " stroke-dasharray=\"6 4\"" : "");
+  fprintf(file, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%d\"%s points=\"", colour,
+          s->dashed ? 2 : 3, s->dashed ? " stroke-dasharray=\"6 4\"" : "");
   for (i = 0; i < s->count; i++)
     fprintf(file, "%.1f,%.1f ", place(x_axis, s->x[i], left, left + PLOT_WIDTH),
             place(y_axis, s->y[i], top + PLOT_HEIGHT, top));

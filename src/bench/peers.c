@@ -292,11 +292,17 @@ void point_rate_parameters(struct point *point, size_t payload, unsigned threads
   point_number(point, "batch", batch);
 }
 
+/** They echo, on the CPU: they are nothing that could be used instead of a GPU. */
+static bool are_wanted(const struct bench *bench, const struct content *content)
+{
+  return bench->backend == GQ_BACKEND_CPU && content->echoes && content->size > 0;
+}
+
 bool peers_latency(struct bench *bench, const char *scenario, const struct content *content)
 {
   const struct channel_kind *kind;
 
-  if (!content->echoes || content->size == 0) return true; /* they cannot do that */
+  if (!are_wanted(bench, content)) return true;
   for (kind = channel_kinds; kind->name; kind++) {
     struct point *point = point_new(scenario, kind->name);
 
@@ -314,7 +320,7 @@ bool peers_rate(struct bench *bench, const char *scenario, const struct content 
 {
   const struct channel_kind *kind;
 
-  if (!content->echoes || content->size == 0) return true;
+  if (!are_wanted(bench, content)) return true;
   for (kind = channel_kinds; kind->name; kind++) {
     struct point *point = point_new(scenario, kind->name);
 

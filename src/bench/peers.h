@@ -12,7 +12,7 @@ struct bench;
 struct content;
 struct point;
 
-/** Points for round trips with one message in flight, by each kind of channel. */
+/** Points for round trips with one message in flight, by each kind of channel; none if the queues run on a GPU. */
 bool peers_latency(struct bench *bench, const char *scenario, const struct content *content);
 
 /** Points for as many messages as go through. */

@@ -90,23 +90,24 @@ static double times_better(const struct figures *ours, const struct figures *the
   return 0;
 }
 
+static struct ratio ratio_to(const char *name, const struct figures *ours, const struct figures *theirs)
+{
+  const bool latencies = ours->p99_us > 0 && theirs->p99_us > 0;
+
+  return (struct ratio){name, times_better(ours, theirs), latencies ? theirs->p99_us / ours->p99_us : 0};
+}
+
 static void add_ratios(const struct bench *bench, struct point *point)
 {
   const struct point *beside = point->beside;
   size_t i;
 
-  if (beside) {
-    const double times = point->beside_p99 ? beside->figures.p99_us / point->figures.p99_us
-                                           : times_better(&point->figures, &beside->figures);
-
-    point->ratios[point->ratio_count++] = (struct ratio){point->beside_name, times};
-  }
-
+  if (beside) point->ratios[point->ratio_count++] = ratio_to(point->beside_name, &point->figures, &beside->figures);
   for (i = 0; i < bench->point_count && point->ratio_count < RATIOS_MAX; i++) {
     const struct point *baseline = bench->points[i];
-    const double times = compares(baseline, point) ? times_better(&point->figures, &baseline->figures) : 0;
+    const struct ratio ratio = ratio_to(baseline->subject, &point->figures, &baseline->figures);
 
-    if (times > 0) point->ratios[point->ratio_count++] = (struct ratio){baseline->subject, times};
+    if (compares(baseline, point) && ratio.times > 0) point->ratios[point->ratio_count++] = ratio;
   }
 }
 
@@ -172,9 +173,12 @@ static void print_notes(FILE *file, const struct point *point)
   char text[64];
   size_t i;
 
-  for (i = 0; i < point->ratio_count; i++)
+  for (i = 0; i < point->ratio_count; i++) {
     fprintf(file, "%s%sx %s", i ? ", " : "  ", digits(point->ratios[i].times, text, sizeof text),
             point->ratios[i].baseline);
+    if (point->ratios[i].times_p99 > 0)
+      fprintf(file, " (p99 %sx)", digits(point->ratios[i].times_p99, text, sizeof text));
+  }
   if (f->cpu_share_known) fprintf(file, "  CPU %.2f %% of a core", 100 * f->cpu_share);
   if (f->host_bytes) fprintf(file, "  host %.3g MiB", (double)f->host_bytes / (1 << 20));
   if (f->device_bytes) fprintf(file, "  device %.3g MiB", (double)f->device_bytes / (1 << 20));

@@ -51,13 +51,15 @@ static void print_options(FILE *file, const struct bench *bench)
   fprintf(file, ",\n\"options\":{\"seconds\":%g,\"quick\":%s,\"repeats\":%d,\"handler\":", s->seconds,
           s->quick ? "true" : "false", (int)REPEATS);
   json_string(file, s->queue.handler);
-  fprintf(file, ",\"given\":[");
+  fprintf(file, ",\"given\":{");
   for (i = 0; (row = gq_option_describe(i)) != NULL; i++) {
     if (!bench_is_given(s, row->name)) continue;
     if (printed++) fputc(',', file);
     json_string(file, row->name);
+    fputc(':', file);
+    json_string(file, bench_given(s, row->name));
   }
-  fprintf(file, "]}");
+  fprintf(file, "}}");
 }
 
 static void print_figures(FILE *file, const struct figures *f)
@@ -80,7 +82,7 @@ static void print_figures(FILE *file, const struct figures *f)
 
 static void print_point(FILE *file, const struct point *point)
 {
-  size_t i;
+  size_t i, printed = 0;
 
   fprintf(file, "{\"scenario\":");
   json_string(file, point->scenario);
@@ -103,6 +105,13 @@ static void print_point(FILE *file, const struct point *point)
     if (i) fputc(',', file);
     json_string(file, point->ratios[i].baseline);
     fprintf(file, ":%.5g", point->ratios[i].times);
+  }
+  fprintf(file, "},\"times_better_p99\":{");
+  for (i = 0; i < point->ratio_count; i++) {
+    if (point->ratios[i].times_p99 <= 0) continue;
+    if (printed++) fputc(',', file);
+    json_string(file, point->ratios[i].baseline);
+    fprintf(file, ":%.5g", point->ratios[i].times_p99);
   }
   fprintf(file, "}}");
 }

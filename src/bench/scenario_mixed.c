@@ -135,8 +135,7 @@ static bool measure_small(struct bench *bench, const struct content *small, cons
     point_word(point, "beside", names[beside]);
     point_number(point, "large", (double)large->size);
     point->beside = alone;
-    point->beside_name = "alone, by p99";
-    point->beside_p99 = true;
+    point->beside_name = "alone";
     bench_expect(bench, "scenario mixed", bench->settings.seconds);
     fine = session_start(bench, &session, large->size, 2, CAPACITY);
     if (fine) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A queue that had nothing to do has left the device: what its first message pays, and what it costs meanwhile. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,11 +51,10 @@ static bool await_park(struct bench *bench, const struct session *session)
 }
 
 static bool round_trip(struct bench *bench, struct session *session, const struct content *content, uint64_t number,
-                       int64_t *ns)
+                       unsigned char *result, int64_t *ns)
 {
   const gq_message message = {content_payload(content, number), content->size, 0, 0, 0};
-  unsigned char result[4096];
-  size_t size = sizeof result;
+  size_t size = content->result_bytes;
   gq_status status;
   uint64_t id;
 
@@ -70,6 +70,7 @@ static bool round_trip(struct bench *bench, struct session *session, const struc
 static bool measure(struct bench *bench, struct session *session, const struct content *content, struct figures *figures)
 {
   const double seconds = bench->settings.seconds;
+  unsigned char *result = allocate(content->result_bytes + 1);
   double middles[REPEATS], cpu;
   struct disturbance_mark mark;
   struct samples samples;
@@ -85,7 +86,8 @@ static bool measure(struct bench *bench, struct session *session, const struct c
     const size_t first = samples.count;
 
     do {
-      fine = await_park(bench, session) && round_trip(bench, session, content, number++, &ns) && samples_add(&samples, ns);
+      fine = await_park(bench, session) && round_trip(bench, session, content, number++, result, &ns) &&
+             samples_add(&samples, ns);
     } while (fine && !stop_requested() && (samples.count - first < SAMPLES_LEAST / REPEATS + 1 ||
              (double)(clock_ns() - begin) * 1e-9 < (i + 1) * seconds / REPEATS));
     samples_sort(&samples, first);
@@ -104,17 +106,19 @@ static bool measure(struct bench *bench, struct session *session, const struct c
     figures->cpu_share_known = true;
   }
   samples_free(&samples);
+  free(result);
   return fine;
 }
 
 bool scenario_wake(struct bench *bench)
 {
+  const size_t payload = bench->settings.payloads.count ? bench->settings.payloads.values[0] : 64;
   struct point *point = point_new("wake", "gpuqueue");
   struct session session;
   struct content content;
   bool fine;
 
-  if (!content_init(bench, &content, 64, NULL)) return point_drop(point), false;
+  if (!content_init(bench, &content, payload, NULL)) return point_drop(point), false;
   point_number(point, "payload", (double)content.size);
   point_number(point, "park_us", bench->settings.queue.park_us);
   bench_expect(bench, "scenario wake", bench->settings.seconds + 60 * 1e-6 * bench->settings.queue.park_us);

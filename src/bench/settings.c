@@ -178,7 +178,7 @@ static bool apply_queue_row(struct bench_settings *settings, size_t index, const
     complain("%s", gq_last_error());
     return false;
   }
-  settings->given[index] = true;
+  settings->given[index] = value;
   return true;
 }
 
@@ -269,17 +269,21 @@ void bench_settings_free(struct bench_settings *settings)
   free(settings->scenarios);
 }
 
-bool bench_is_given(const struct bench_settings *settings, const char *name)
+const char *bench_given(const struct bench_settings *settings, const char *name)
 {
   const gq_option_info *row;
   char variable[64] = "GPUQUEUE_";
   size_t i, k;
 
   for (k = 0; name[k] && k + 10 < sizeof variable; k++) variable[9 + k] = (char)toupper((unsigned char)name[k]);
-  if (getenv(variable)) return true;
   for (i = 0; (row = gq_option_describe(i)) != NULL && i < QUEUE_OPTIONS_MAX; i++)
-    if (strcmp(row->name, name) == 0) return settings->given[i];
-  return false;
+    if (strcmp(row->name, name) == 0 && settings->given[i]) return settings->given[i];
+  return getenv(variable);
+}
+
+bool bench_is_given(const struct bench_settings *settings, const char *name)
+{
+  return bench_given(settings, name) != NULL;
 }
 
 void bench_print_help(void)

@@ -91,6 +91,29 @@ another_handler() {
   expect_status 0 crc32c bench --seconds 0.01 --payload 64 --handler crc32c latency throughput --threads 1 --batch 16
 }
 
+# A wrong result is noticed, wherever results are taken: this handler's are never the same.
+results_that_are_wrong() {
+  local scenario
+  [ "$backend" = cpu ] || return 0
+  cat >fickle.c <<'END'
+#include <time.h>
+#include <gpuqueue/handler.h>
+GQ_HANDLER(fickle, GQ_NO_ARGS, GQ_SUMMARY("what time it is") GQ_SCOPES(thread) GQ_OUTPUT(text) GQ_RESULT(0, 20))
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  gq_reply_decimal(ctx, reply, (uint64_t)now.tv_nsec);
+  return 0;
+}
+END
+  export XDG_CACHE_HOME=$PWD/cache
+  for scenario in latency load throughput payload mixed keys wake lanes; do
+    expect_status 1 "wrong results in $scenario" bench --seconds 0.01 --quick --handler ./fickle.c --json report $scenario
+    expect_err "wrong results in $scenario" '^gpuqueue: bench: .*message.*wrong'
+    grep -q '"complete":false' report || fail "wrong results in $scenario: the report does not say that it ended early"
+  done
+}
+
 reports_that_cannot_be_written() {
   expect_status 3 'JSON' bench --seconds 0.001 --payload 64 --json /nonexistent/report latency
   expect_err 'JSON' '^gpuqueue: bench: /nonexistent/report: cannot write JSON: No such file'
@@ -108,7 +131,7 @@ stopped() {
   "$program" bench --backend "$backend" --seconds 1 --json report latency throughput >out 2>err &
   pid=$!
   for _ in $(seq 100); do
-    grep -q 'mutex payload' out && break
+    grep -q 'payload=' out 2>/dev/null && break
     sleep 0.1
   done
   kill -TERM "$pid"
@@ -123,4 +146,4 @@ stopped() {
 backend=none
 arguments_that_are_wrong
 what_there_is
-for_each_backend every_scenario narrowed another_handler reports_that_cannot_be_written stopped
+for_each_backend every_scenario narrowed another_handler results_that_are_wrong reports_that_cannot_be_written stopped
