@@ -147,7 +147,8 @@ const char *figures_warning(const struct figures *figures, char *text, size_t si
 static const char *digits(double value, char *text, size_t size)
 {
   if (value <= 0) snprintf(text, size, "-");
-  else if (value < 0.1) snprintf(text, size, "%.1e", value);
+  else if (value < 0.001) snprintf(text, size, "%.1e", value);
+  else if (value < 0.1) snprintf(text, size, "%.3f", value);
   else snprintf(text, size, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
   return text;
 }

@@ -49,6 +49,8 @@ static const struct drawing drawings[] = {
    {"payload", "reader"}, {"calls", "batch"}},
   {"throughput", "Throughput against messages a call, one producer", "batch", "messages a call", MESSAGES, false, {RATE},
    1, {"payload", "calls"}, {"threads", "reader"}},
+  {"threads", "Round trips of several threads at once", "threads", "threads", LATENCY, false, {P50, P99}, 2, {NULL},
+   {NULL}},
   {"payload", "Bytes a second against payload", "payload", "payload, bytes", "GB/s in", false, {BYTES_IN}, 1, {"handler"},
    {NULL}},
   {"payload", "Messages a second against payload", "payload", "payload, bytes", MESSAGES, false, {RATE}, 1, {"handler"},

@@ -12,8 +12,9 @@ struct bench;
 struct content;
 struct figures;
 
-/** Round trips on \p lane for about \p seconds, after some that do not count. */
-bool roundtrip_measure(struct bench *bench, gq_queue *lane, const struct content *content, double seconds,
-                       struct figures *figures);
+/** Round trips for about \p seconds, after some that do not count, of \p threads threads, each on its own one of
+ * \p lanes and with its own message in flight. */
+bool roundtrip_measure(struct bench *bench, gq_queue *const *lanes, unsigned threads, const struct content *content,
+                       double seconds, struct figures *figures);
 
 #endif

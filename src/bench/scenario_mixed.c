@@ -111,7 +111,7 @@ static bool measure_beside(struct bench *bench, struct session *session, enum be
   if (beside != BESIDE_NOTHING) fine = crew_add(bench, &crew, stream_main, &stream);
   if (fine) {
     crew_go(&crew);
-    fine = roundtrip_measure(bench, session->lanes[0], small, bench->settings.seconds, figures);
+    fine = roundtrip_measure(bench, session->lanes, 1, small, bench->settings.seconds, figures);
   }
   atomic_store(&stream.over, true);
   crew_end(&crew);

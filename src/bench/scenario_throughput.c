@@ -41,20 +41,9 @@ static bool measure_calls(struct bench *bench, const struct content *content)
   return fine;
 }
 
-static struct list thread_counts(const struct bench *bench)
-{
-  struct list list = bench->settings.threads;
-  uint64_t threads;
-
-  if (list.count) return list;
-  for (threads = 1; threads <= (bench->settings.quick ? 2 : 4 * bench->machine.cores) && threads <= 64; threads *= 2)
-    list.values[list.count++] = threads;
-  return list;
-}
-
 static bool measure_payload(struct bench *bench, size_t payload)
 {
-  const struct list threads = thread_counts(bench);
+  const struct list threads = trial_thread_counts(bench);
   const unsigned batch = bench->settings.batches.count ? (unsigned)bench->settings.batches.values[0] : BATCH;
   struct content content;
   bool fine = true;

@@ -7,6 +7,7 @@ const struct scenario scenarios[] = {
   {"latency", "round trips with one message in flight, from enqueue to result", scenario_latency},
   {"load", "messages offered at fixed rates; latency from when each was to be sent", scenario_load},
   {"throughput", "as many messages as go through: threads, ways to call, messages a call", scenario_throughput},
+  {"threads", "round trips of several threads at once, each with a lane of its own", scenario_threads},
   {"payload", "messages of all sizes, with results as large (echo) or of 8 bytes (xxh64)", scenario_payload},
   {"mixed", "many sizes at once; round trips of small messages while large ones flow", scenario_mixed},
   {"scopes", "a thread, a warp or a block a message", scenario_scopes},

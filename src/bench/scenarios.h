@@ -11,6 +11,7 @@ struct bench;
 bool scenario_latency(struct bench *bench);
 bool scenario_load(struct bench *bench);
 bool scenario_throughput(struct bench *bench);
+bool scenario_threads(struct bench *bench);
 bool scenario_payload(struct bench *bench);
 bool scenario_mixed(struct bench *bench);
 bool scenario_scopes(struct bench *bench);

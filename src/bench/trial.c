@@ -6,7 +6,7 @@
 #include "roundtrip.h"
 #include "session.h"
 
-enum { THREADS_MAX = 8, BATCH = 256 };
+enum { THREADS_MAX = 8, VARIED_THREADS_MAX = 64, BATCH = 256 };
 
 void trial_init(struct trial *trial, const struct bench *bench, const struct content *const *content, size_t payload,
                 unsigned lanes, uint32_t capacity)
@@ -18,6 +18,7 @@ void trial_init(struct trial *trial, const struct bench *bench, const struct con
     .contents = content, .content_count = 1, .lane_count = lanes, .threads = lanes, .separate = true,
     .calls = CALLS_BATCH, .batch = BATCH, .seconds = bench->settings.seconds,
   };
+  trial->latency_threads = 1;
 }
 
 bool trial_run(struct bench *bench, struct trial *trial, struct point *point)
@@ -32,7 +33,8 @@ bool trial_run(struct bench *bench, struct trial *trial, struct point *point)
   if (fine) {
     trial->traffic.lanes = session.lanes;
     trial->traffic.seconds = seconds;
-    if (trial->latency) fine = roundtrip_measure(bench, session.lanes[0], trial->traffic.contents[0], seconds, figures);
+    if (trial->latency)
+      fine = roundtrip_measure(bench, session.lanes, trial->latency_threads, trial->traffic.contents[0], seconds, figures);
     if (fine && trial->rate) fine = traffic_measure(bench, &trial->traffic, figures);
     if (fine && trial->memory) session_memory(&session, figures);
     session_close(&session);
@@ -40,6 +42,17 @@ bool trial_run(struct bench *bench, struct trial *trial, struct point *point)
   if (fine) return point_done(bench, point);
   point_drop(point);
   return false;
+}
+
+struct list trial_thread_counts(const struct bench *bench)
+{
+  const uint64_t most = bench->settings.quick ? 2 : 4 * (uint64_t)bench->machine.cores;
+  struct list list = bench->settings.threads;
+  uint64_t threads;
+
+  if (list.count) return list;
+  for (threads = 1; threads <= most && threads <= VARIED_THREADS_MAX; threads *= 2) list.values[list.count++] = threads;
+  return list;
 }
 
 unsigned trial_threads(const struct bench *bench, unsigned lanes)
