@@ -92,6 +92,7 @@ struct bench {
   char backend_text[512];         /**< what gq_describe() said */
   gq_backend backend;             /**< what runs */
   int status;                     /**< exit status so far */
+  bool reader_left;               /**< nobody reads the table any more */
 };
 
 struct scenario {
@@ -128,6 +129,9 @@ bool bench_fail(struct bench *bench, int status, const char *format, ...) __attr
 /** Begin a point: after this the process ends, with a complaint, unless another point or the end comes in time. */
 void bench_expect(const struct bench *bench, const char *what, double seconds);
 
+/** What the queues of this bench are compared with: row \p index, or false past the end. The strings are static. */
+bool bench_baseline(const struct bench *bench, size_t index, const char **name, const char **summary);
+
 /* ---------------------------------------------------------------------------------------------------- points */
 
 struct point *point_new(const char *scenario, const char *subject);
@@ -155,6 +159,8 @@ const char *figures_warning(const struct figures *figures, char *text, size_t si
 
 /* ---------------------------------------------------------------------------------------------------- reports */
 
+/** Whether the files of the reports can be written: better known before measuring than after. */
+bool report_check(struct bench *bench);
 bool report_json(struct bench *bench, bool complete);
 bool report_plot(struct bench *bench);
 

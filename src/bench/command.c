@@ -9,6 +9,8 @@
 #include "../cli.h"
 #include "../stop.h"
 #include "bench.h"
+#include "channel.h"
+#include "peers.h"
 #include "session.h"
 #include "watchdog.h"
 
@@ -46,6 +48,14 @@ struct list bench_list(const struct bench *bench, const struct list *given, cons
   return list;
 }
 
+bool bench_baseline(const struct bench *bench, size_t index, const char **name, const char **summary)
+{
+  if (bench->backend == GQ_BACKEND_CUDA) return cuda_peers_describe(index, name, summary);
+  *name = channel_kinds[index].name;
+  *summary = channel_kinds[index].summary;
+  return *name != NULL;
+}
+
 static void print_list(void)
 {
   const struct scenario *row;
@@ -71,7 +81,9 @@ static bool look_around(struct bench *bench)
 static void print_surroundings(struct bench *bench)
 {
   const struct machine *m = &bench->machine;
+  const char *name, *summary;
   FILE *file = bench->table;
+  size_t i;
 
   fprintf(file, "gpuqueue %s, compiled by %s%s%s\n", gq_version(), m->compiler, *m->flags ? " with " : "", m->flags);
   fprintf(file, "runs on %s\n", bench->backend_text);
@@ -83,6 +95,7 @@ static void print_surroundings(struct bench *bench)
           bench->stillness.clock_ns, 100 * bench->stillness.lost_share, bench->stillness.longest_gap_us);
   if (bench->stillness.lost_share > 0.01)
     fputs("! this machine is not still: figures will vary, the highest latencies most\n", file);
+  for (i = 0; bench_baseline(bench, i, &name, &summary); i++) fprintf(file, "baseline %s: %s\n", name, summary);
   fprintf(file, "each point: %.3g s, in %d parts; x: times better than a baseline (below 1: worse)\n",
           bench->settings.seconds, (int)REPEATS);
 }
@@ -123,6 +136,7 @@ static int run_bench(struct bench *bench)
 {
   bool complete;
 
+  if (!report_check(bench)) return bench->status;
   if (!stop_prepare()) return EXIT_SYSTEM;
   if (!look_around(bench)) return bench->status;
   print_surroundings(bench);
@@ -135,6 +149,11 @@ static int run_bench(struct bench *bench)
   return bench->status;
 }
 
+static bool is_standard_output(const char *name)
+{
+  return name && strcmp(name, "-") == 0;
+}
+
 int bench_command(int argc, char **argv)
 {
   struct bench bench;
@@ -144,7 +163,7 @@ int bench_command(int argc, char **argv)
   bench.status = bench_settings_parse(&bench.settings, argc, argv);
   if (bench.status != BENCH_READY) goto free_settings;
   bench.status = EXIT_FINE;
-  bench.table = bench.settings.json && strcmp(bench.settings.json, "-") == 0 ? stderr : stdout;
+  bench.table = is_standard_output(bench.settings.json) || is_standard_output(bench.settings.plot) ? stderr : stdout;
   if (bench.settings.list) print_list();
   else bench.status = run_bench(&bench);
   for (i = 0; i < bench.point_count; i++) free(bench.points[i]);
@@ -152,9 +171,8 @@ int bench_command(int argc, char **argv)
 
 free_settings:
   bench_settings_free(&bench.settings);
-  if (stop_signal()) {
-    fflush(stdout);
-    stop_die_of(stop_signal());
-  }
+  fflush(stdout);
+  if (bench.reader_left) stop_die_of(SIGPIPE); /* as who reads no signals would */
+  if (stop_signal()) stop_die_of(stop_signal());
   return bench.status;
 }

@@ -69,6 +69,17 @@ static bool measure_all(struct bench *bench, const char *scenario, int kind, siz
   }
   return true;
 }
+bool cuda_peers_describe(size_t index, const char **name, const char **summary)
+{
+  size_t count;
+  const gq_baseline *rows = gq_cuda_baselines(&count);
+
+  if (index >= count) return false;
+  *name = rows[index].name;
+  *summary = rows[index].summary;
+  return true;
+}
+
 bool cuda_peers_latency(struct bench *bench, const char *scenario, const struct content *content)
 {
   return measure_all(bench, scenario, GQ_BASELINE_LATENCY, content->size, 1);
@@ -85,6 +96,12 @@ bool cuda_peers_bandwidth(struct bench *bench, const char *scenario, size_t payl
 }
 #else
 /* A build without them. */
+bool cuda_peers_describe(size_t index, const char **name, const char **summary)
+{
+  (void)index, (void)name, (void)summary;
+  return false;
+}
+
 bool cuda_peers_latency(struct bench *bench, const char *scenario, const struct content *content)
 {
   (void)bench, (void)scenario, (void)content;

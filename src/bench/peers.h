@@ -25,6 +25,9 @@ bool cuda_peers_latency(struct bench *bench, const char *scenario, const struct 
 bool cuda_peers_rate(struct bench *bench, const char *scenario, const struct content *content, unsigned threads);
 bool cuda_peers_bandwidth(struct bench *bench, const char *scenario, size_t payload);
 
+/** The name and the summary of row \p index of them, or false past the end. */
+bool cuda_peers_describe(size_t index, const char **name, const char **summary);
+
 /** Parameters of a point of rate: the same names and order for queue and peers. */
 void point_rate_parameters(struct point *point, size_t payload, unsigned threads, bool separate, const char *calls,
                            unsigned batch);

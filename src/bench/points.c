@@ -226,5 +226,7 @@ bool point_done(struct bench *bench, struct point *point)
   bench->noisy_count += *figures_warning(&point->figures, text, sizeof text) != '\0';
   print_point(bench, point);
   if (!ferror(bench->table)) return true;
+  bench->reader_left = errno == EPIPE;
+  if (bench->reader_left) return false;
   return bench_fail(bench, EXIT_SYSTEM, "the table cannot be written: %s", strerror(errno));
 }

@@ -116,6 +116,37 @@ static void print_point(FILE *file, const struct point *point)
   fprintf(file, "}}");
 }
 
+static bool can_write(struct bench *bench, const char *name, const char *what)
+{
+  /* to append: what is there already stays until there is something better */
+  FILE *file = name && strcmp(name, "-") != 0 ? fopen(name, "ae") : NULL;
+
+  if (!name || strcmp(name, "-") == 0) return true;
+  if (!file) return bench_fail(bench, EXIT_SYSTEM, "%s: cannot write %s: %s", name, what, strerror(errno));
+  fclose(file);
+  return true;
+}
+
+bool report_check(struct bench *bench)
+{
+  return can_write(bench, bench->settings.json, "JSON") && can_write(bench, bench->settings.plot, "charts");
+}
+
+static void print_baselines(FILE *file, const struct bench *bench)
+{
+  const char *name, *summary;
+  size_t i;
+
+  fprintf(file, ",\n\"baselines\":{");
+  for (i = 0; bench_baseline(bench, i, &name, &summary); i++) {
+    if (i) fputc(',', file);
+    json_string(file, name);
+    fputc(':', file);
+    json_string(file, summary);
+  }
+  fputc('}', file);
+}
+
 bool report_json(struct bench *bench, bool complete)
 {
   const char *name = bench->settings.json;
@@ -130,6 +161,7 @@ bool report_json(struct bench *bench, bool complete)
   json_string(file, bench->backend_text);
   print_machine(file, bench);
   print_options(file, bench);
+  print_baselines(file, bench);
   fprintf(file, ",\n\"clock\":{\"reading_ns\":%.1f,\"lost_share\":%.5f,\"longest_gap_us\":%.1f},\n\"points\":[\n",
           bench->stillness.clock_ns, bench->stillness.lost_share, bench->stillness.longest_gap_us);
   for (i = 0; i < bench->point_count; i++) {

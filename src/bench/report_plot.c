@@ -171,10 +171,10 @@ bool report_plot(struct bench *bench)
   bool written;
 
   if (!name) return true;
-  file = fopen(name, "we");
+  file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
   if (!file) return bench_fail(bench, EXIT_SYSTEM, "%s: cannot write charts: %s", name, strerror(errno));
   draw_all(file, bench);
   written = fflush(file) == 0 && !ferror(file);
-  if (fclose(file) != 0) written = false;
+  if (file != stdout && fclose(file) != 0) written = false;
   return written ? true : bench_fail(bench, EXIT_SYSTEM, "%s: cannot write charts: %s", name, strerror(errno));
 }

@@ -259,6 +259,10 @@ int bench_settings_parse(struct bench_settings *settings, int argc, char **argv)
       at += taken;
     }
   }
+  if (settings->json && settings->plot && strcmp(settings->json, settings->plot) == 0) {
+    complain("--json and --plot are both %s: give each a file of its own", settings->json);
+    return usage_error();
+  }
   if (settings->seconds == 0) settings->seconds = settings->quick ? SECONDS_QUICK : SECONDS_DEFAULT;
   return BENCH_READY;
 }

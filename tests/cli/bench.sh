@@ -37,6 +37,7 @@ arguments_that_are_wrong() {
   usage 'list: lanes' "lanes '2000' is no list" --lanes 2000
   usage 'list: too long' 'is no list of up to 64' --payload "$(seq -s, 1 65)"
   usage 'queue option' "capacity.*'1'.*2 to 1048576" --capacity 1
+  usage 'two reports in one file' 'both report: give each' --json report --plot report
   usage 'handler' 'nosuch' --handler nosuch latency
   expect_status 2 'handler that fails' "$program" bench --backend cpu --handler test_fail latency
   expect_err 'handler that fails' 'handler test_fail fails with messages of [0-9]* bytes of the bench (GQ_FAILED'
@@ -73,8 +74,11 @@ every_scenario() {
     fail "some point has no messages"
   [ "$(json 'all(l["p50"] <= l["p90"] <= l["p99"] <= l["p99.9"] <= l["max"] for p in j["points"] if "latency_us" in p
     for l in [p["latency_us"]])')" = True ] || fail "percentiles are out of order"
+  [ "$(json 'any(p["baseline"] for p in j["points"])')" = True ] || fail "no baseline was measured"
   [ "$(json 'all(p["times_better"] for p in j["points"] if p["scenario"] == "latency" and not p["baseline"])')" = True ] ||
     fail "latencies are not compared with baselines"
+  [ "$(json 'all(p["subject"] in j["baselines"] for p in j["points"] if p["baseline"])')" = True ] ||
+    fail "a baseline is not described"
 }
 
 expect_err_empty() { [ ! -s err ] || fail "standard error: $(cat err)"; }
@@ -126,6 +130,12 @@ reports_that_cannot_be_written() {
   fi
 }
 
+a_reader_that_leaves() {
+  bench --seconds 0.01 --quick latency throughput 2>err | head -n 1 >out
+  [ "${PIPESTATUS[0]}" = 141 ] || fail "a reader that leaves: exit status ${PIPESTATUS[0]}"
+  expect_err_empty
+}
+
 stopped() {
   local pid got
   "$program" bench --backend "$backend" --seconds 1 --json report latency throughput >out 2>err &
@@ -146,4 +156,5 @@ stopped() {
 backend=none
 arguments_that_are_wrong
 what_there_is
-for_each_backend every_scenario narrowed another_handler results_that_are_wrong reports_that_cannot_be_written stopped
+for_each_backend every_scenario narrowed another_handler results_that_are_wrong reports_that_cannot_be_written \
+  a_reader_that_leaves stopped
