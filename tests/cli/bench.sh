@@ -118,6 +118,34 @@ END
   done
 }
 
+# A queue that stops for 0.3 s of each 0.5 delays all that was to be sent meanwhile, and each of these messages counts:
+# if only the one that was under way did, no percentile but the last would show it.
+stalls_that_are_counted() {
+  [ "$backend" = cpu ] && command -v python3 >/dev/null || return 0
+  cat >stalls.c <<'END'
+#include <time.h>
+#include <gpuqueue/handler.h>
+GQ_HANDLER(stalls, GQ_NO_ARGS, GQ_SUMMARY("stops now and then") GQ_SCOPES(thread) GQ_OUTPUT(text) GQ_RESULT(0, 20))
+{
+  static uint32_t count;
+  const struct timespec pause = {0, 300000000};
+  if (count++ % 500 == 499) nanosleep(&pause, NULL);
+  gq_reply_decimal(ctx, reply, msg->size);
+  return 0;
+}
+END
+  expect_status 0 stalls bench --handler ./stalls.c --workers 1 --rate 1000 --seconds 1.5 --json report load
+  [ "$(json 'all(p["latency_us"]["p90"] > 50000 for p in j["points"])')" = True ] ||
+    fail "stalls: latencies are counted from when messages could be sent: $(json 'j["points"]')"
+}
+
+a_handler_that_hangs() {
+  [ "$backend" = cpu ] || return 0 # a GPU is not to be had again soon after this
+  expect_status 3 'stuck handler' bench --handler test_stuck --stall-ms 200 --json report latency
+  expect_err 'stuck handler' '^gpuqueue: bench: .*stall_ms'
+  grep -q '"complete":false' report || fail "stuck handler: the report does not say that it is not complete"
+}
+
 reports_that_cannot_be_written() {
   expect_status 3 'JSON' bench --seconds 0.001 --payload 64 --json /nonexistent/report latency
   expect_err 'JSON' '^gpuqueue: bench: /nonexistent/report: cannot write JSON: No such file'
@@ -156,5 +184,6 @@ stopped() {
 backend=none
 arguments_that_are_wrong
 what_there_is
-for_each_backend every_scenario narrowed another_handler results_that_are_wrong reports_that_cannot_be_written \
+for_each_backend every_scenario narrowed another_handler results_that_are_wrong stalls_that_are_counted \
+  a_handler_that_hangs reports_that_cannot_be_written \
   a_reader_that_leaves stopped
