@@ -88,7 +88,7 @@ static void print_surroundings(struct bench *bench)
   fprintf(file, "gpuqueue %s, compiled by %s%s%s\n", gq_version(), m->compiler, *m->flags ? " with " : "", m->flags);
   fprintf(file, "runs on %s\n", bench->backend_text);
   fprintf(file, "machine: %s, %u cores, %.1f GiB, %s%s%s\n", m->cpu, m->cores,
-          (double)m->memory_bytes / (1 << 30), m->kernel, *m->hypervisor ? ", " : "", m->hypervisor);
+          (double)m->memory_bytes / (1 << 30), m->kernel, *m->vendor ? ", " : "", m->vendor);
   if (*m->gpu) fprintf(file, "GPU: %s, %d SMs%s%s\n", m->gpu, m->gpu_sms, *m->gpu_clocks ? ", " : "", m->gpu_clocks);
   if (*m->driver) fprintf(file, "driver: %s\n", m->driver);
   fprintf(file, "clock: %.0f ns a reading; a thread that only reads it lost %.2f %% of its time, %.0f us at most\n",

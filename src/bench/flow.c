@@ -62,17 +62,11 @@ static const struct content *content_of(const struct flow *flow, uint64_t number
   return t->content_count == 1 ? t->contents[0] : t->contents[number % t->content_count];
 }
 
-/** Keys come in an order that is not that of the messages, so that each key's are far apart and near each other. */
-static uint64_t key_of(const struct traffic *traffic, uint64_t number)
-{
-  return traffic->keys ? 1 + (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) % traffic->keys : 0;
-}
-
 static gq_message message_of(const struct flow *flow, uint64_t number)
 {
   const struct content *content = content_of(flow, number);
 
-  return (gq_message){content_payload(content, number + flow->start), content->size, key_of(flow->traffic, number),
+  return (gq_message){content_payload(content, number + flow->start), content->size, traffic_key(flow->traffic->keys, number),
                       flow->tagged ? number + 1 : 0, 0};
 }
 
@@ -172,7 +166,7 @@ static bool take(struct flow *flow, const gq_completion *c, int64_t now)
   flow->ledger[place & flow->ledger_mask]++;
   flow->bytes_out += c->size;
   if (flow->latest) {
-    uint64_t *latest = &flow->latest[key_of(flow->traffic, number) - 1];
+    uint64_t *latest = &flow->latest[traffic_key(flow->traffic->keys, number) - 1];
 
     if (*latest > number + 1) return tell_wrong(flow, c, number, "a later one of its key came before it"), false;
     *latest = number + 1;

@@ -76,7 +76,7 @@ static void describe_cpu(struct machine *machine)
   field("/proc/cpuinfo", "cpu MHz", text, sizeof text);
   machine->cpu_mhz = strtod(text, NULL);
   first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", machine->governor, sizeof machine->governor);
-  first_line("/sys/class/dmi/id/sys_vendor", machine->hypervisor, sizeof machine->hypervisor);
+  first_line("/sys/class/dmi/id/sys_vendor", machine->vendor, sizeof machine->vendor);
   machine->cores = usable_cores();
   machine->memory_bytes = memory_field("MemTotal");
   machine->available_bytes = memory_field("MemAvailable");

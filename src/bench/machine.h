@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct machine {
-  char cpu[128], kernel[256], governor[64], hypervisor[64];
+  char cpu[128], kernel[256], governor[64], vendor[64];
   unsigned cores;               /**< that this process may use */
   double cpu_mhz;               /**< as the kernel says now; 0: it does not */
   uint64_t memory_bytes, available_bytes;

@@ -92,9 +92,13 @@ static double times_better(const struct figures *ours, const struct figures *the
 
 static struct ratio ratio_to(const char *name, const struct figures *ours, const struct figures *theirs)
 {
-  const bool latencies = ours->p99_us > 0 && theirs->p99_us > 0;
+  struct ratio ratio = {name, times_better(ours, theirs), 0, 0};
 
-  return (struct ratio){name, times_better(ours, theirs), latencies ? theirs->p99_us / ours->p99_us : 0};
+  if (ours->p99_us <= 0 || theirs->p99_us <= 0) return ratio;
+  ratio.times_p99 = theirs->p99_us / ours->p99_us;
+  if (ours->messages_per_s > 0 && theirs->messages_per_s > 0)
+    ratio.times_rate = ours->messages_per_s / theirs->messages_per_s;
+  return ratio;
 }
 
 static void add_ratios(const struct bench *bench, struct point *point)
@@ -178,7 +182,10 @@ static void print_notes(FILE *file, const struct point *point)
     fprintf(file, "%s%sx %s", i ? ", " : "  ", digits(point->ratios[i].times, text, sizeof text),
             point->ratios[i].baseline);
     if (point->ratios[i].times_p99 > 0)
-      fprintf(file, " (p99 %sx)", digits(point->ratios[i].times_p99, text, sizeof text));
+      fprintf(file, " (p99 %sx", digits(point->ratios[i].times_p99, text, sizeof text));
+    if (point->ratios[i].times_rate > 0)
+      fprintf(file, ", rate %sx", digits(point->ratios[i].times_rate, text, sizeof text));
+    if (point->ratios[i].times_p99 > 0) fputc(')', file);
   }
   if (f->cpu_share_known) fprintf(file, "  CPU %.2f %% of a core", 100 * f->cpu_share);
   if (f->host_bytes) fprintf(file, "  host %.3g MiB", (double)f->host_bytes / (1 << 20));

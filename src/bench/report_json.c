@@ -25,7 +25,7 @@ static void print_machine(FILE *file, const struct bench *bench)
   member(file, "cpu", m->cpu);
   member(file, "kernel", m->kernel);
   member(file, "governor", m->governor);
-  member(file, "vendor", m->hypervisor);
+  member(file, "vendor", m->vendor);
   fprintf(file, ",\"cpu_mhz\":%.0f,\"memory_bytes\":%" PRIu64 ",\"available_bytes\":%" PRIu64, m->cpu_mhz,
           m->memory_bytes, m->available_bytes);
   member(file, "gpu", m->gpu);
@@ -82,7 +82,7 @@ static void print_figures(FILE *file, const struct figures *f)
 
 static void print_point(FILE *file, const struct point *point)
 {
-  size_t i, printed = 0;
+  size_t i;
 
   fprintf(file, "{\"scenario\":");
   json_string(file, point->scenario);
@@ -102,16 +102,14 @@ static void print_point(FILE *file, const struct point *point)
   print_figures(file, &point->figures);
   fprintf(file, ",\"times_better\":{");
   for (i = 0; i < point->ratio_count; i++) {
+    const struct ratio *ratio = &point->ratios[i];
+
     if (i) fputc(',', file);
-    json_string(file, point->ratios[i].baseline);
-    fprintf(file, ":%.5g", point->ratios[i].times);
-  }
-  fprintf(file, "},\"times_better_p99\":{");
-  for (i = 0; i < point->ratio_count; i++) {
-    if (point->ratios[i].times_p99 <= 0) continue;
-    if (printed++) fputc(',', file);
-    json_string(file, point->ratios[i].baseline);
-    fprintf(file, ":%.5g", point->ratios[i].times_p99);
+    json_string(file, ratio->baseline);
+    fprintf(file, ":{\"times\":%.5g", ratio->times);
+    if (ratio->times_p99 > 0) fprintf(file, ",\"p99\":%.5g", ratio->times_p99);
+    if (ratio->times_rate > 0) fprintf(file, ",\"rate\":%.5g", ratio->times_rate);
+    fputc('}', file);
   }
   fprintf(file, "}}");
 }

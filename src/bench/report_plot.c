@@ -55,6 +55,7 @@ static const struct drawing drawings[] = {
    {NULL}},
   {"payload", "Messages a second against payload", "payload", "payload, bytes", MESSAGES, false, {RATE}, 1, {"handler"},
    {NULL}},
+  {"keys", "Round trip against keys", "keys", "keys", LATENCY, true, {P50, P99}, 2, {NULL}, {NULL}},
   {"keys", "Throughput against keys", "keys", "keys", MESSAGES, true, {RATE}, 1, {NULL}, {NULL}},
   {"lanes", "Round trip against lanes", "lanes", "lanes", LATENCY, false, {P50, P99}, 2, {NULL}, {NULL}},
   {"lanes", "Throughput against lanes", "lanes", "lanes", MESSAGES, false, {RATE}, 1, {NULL}, {NULL}},

@@ -23,6 +23,7 @@ struct trip {
   gq_queue *lane;
   unsigned index;               /**< of the lane */
   const struct content *content;
+  uint64_t keys;
   struct trouble *trouble;
   unsigned char *result;
   uint64_t number;
@@ -35,7 +36,8 @@ struct trip {
 /** One round trip. \param ns  out: how long it took */
 static bool go(struct trip *trip, int64_t *ns)
 {
-  const gq_message message = {content_payload(trip->content, trip->number), trip->content->size, 0, 0, 0};
+  const gq_message message = {content_payload(trip->content, trip->number), trip->content->size,
+                              traffic_key(trip->keys, trip->number), 0, 0};
   size_t size = trip->content->result_bytes;
   const char *call = "gq_enqueue";
   gq_status status;
@@ -130,10 +132,10 @@ static void summarise(const struct trip *trips, unsigned threads, struct figures
   samples_free(&all);
 }
 
-bool roundtrip_measure(struct bench *bench, gq_queue *const *lanes, unsigned threads, const struct content *content,
-                       double seconds, struct figures *figures)
+bool roundtrip_measure(struct bench *bench, const struct roundtrip *roundtrip, struct figures *figures)
 {
-  const double fitting = seconds * 1e9 / FASTEST_NS;
+  const double fitting = roundtrip->seconds * 1e9 / FASTEST_NS;
+  const unsigned threads = roundtrip->threads;
   const size_t room = (fitting < SAMPLES_MAX ? (size_t)fitting : SAMPLES_MAX) / threads + 1000;
   struct trip *trips = allocate(threads * sizeof *trips);
   struct disturbance_mark mark;
@@ -145,8 +147,10 @@ bool roundtrip_measure(struct bench *bench, gq_queue *const *lanes, unsigned thr
   memset(&trouble, 0, sizeof trouble);
   crew_init(&crew, threads);
   for (t = 0; t < threads; t++) {
-    trips[t] = (struct trip){.lane = lanes[t], .index = t, .content = content, .trouble = &trouble,
-                             .result = allocate(content->result_bytes + 1), .turn = (int64_t)(seconds * 1e9 / REPEATS)};
+    trips[t] = (struct trip){.lane = roundtrip->lanes[t], .index = t, .content = roundtrip->content,
+                             .keys = roundtrip->keys, .trouble = &trouble,
+                             .result = allocate(roundtrip->content->result_bytes + 1),
+                             .turn = (int64_t)(roundtrip->seconds * 1e9 / REPEATS)};
     samples_init(&trips[t].samples, room);
     fine = fine && crew_add(bench, &crew, travel, &trips[t]);
   }

@@ -5,6 +5,7 @@
 #define GPUQUEUE_BENCH_ROUNDTRIP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <gpuqueue/gpuqueue.h>
 
@@ -12,9 +13,14 @@ struct bench;
 struct content;
 struct figures;
 
-/** Round trips for about \p seconds, after some that do not count, of \p threads threads, each on its own one of
- * \p lanes and with its own message in flight. */
-bool roundtrip_measure(struct bench *bench, gq_queue *const *lanes, unsigned threads, const struct content *content,
-                       double seconds, struct figures *figures);
+struct roundtrip {
+  const struct content *content;
+  gq_queue *const *lanes;
+  unsigned threads;         /**< each on a lane of its own, with a message of its own in flight */
+  uint64_t keys;            /**< messages have one of so many keys; 0: none has one */
+  double seconds;           /**< besides some at the beginning that do not count */
+};
+
+bool roundtrip_measure(struct bench *bench, const struct roundtrip *roundtrip, struct figures *figures);
 
 #endif

@@ -30,7 +30,7 @@ bool scenario_keys(struct bench *bench)
     trial_init(&trial, bench, (const struct content *const *)&contents, payload, threads, CAPACITY);
     trial.traffic.keys = counts.values[i];
     trial.traffic.timed = true; /* all carry a number, or the comparison would be with shorter messages */
-    trial.rate = true;
+    trial.latency = trial.rate = true;
     fine = trial_run(bench, &trial, point);
     if (fine && counts.values[i] == 0) unordered = point_latest(bench);
   }

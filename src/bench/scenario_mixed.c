@@ -110,8 +110,10 @@ static bool measure_beside(struct bench *bench, struct session *session, enum be
   crew_init(&crew, 1);
   if (beside != BESIDE_NOTHING) fine = crew_add(bench, &crew, stream_main, &stream);
   if (fine) {
+    const struct roundtrip roundtrip = {small, session->lanes, 1, 0, bench->settings.seconds};
+
     crew_go(&crew);
-    fine = roundtrip_measure(bench, session->lanes, 1, small, bench->settings.seconds, figures);
+    fine = roundtrip_measure(bench, &roundtrip, figures);
   }
   atomic_store(&stream.over, true);
   crew_end(&crew);

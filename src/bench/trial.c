@@ -33,8 +33,12 @@ bool trial_run(struct bench *bench, struct trial *trial, struct point *point)
   if (fine) {
     trial->traffic.lanes = session.lanes;
     trial->traffic.seconds = seconds;
-    if (trial->latency)
-      fine = roundtrip_measure(bench, session.lanes, trial->latency_threads, trial->traffic.contents[0], seconds, figures);
+    if (trial->latency) {
+      const struct roundtrip roundtrip = {trial->traffic.contents[0], session.lanes, trial->latency_threads,
+                                          trial->traffic.keys, seconds};
+
+      fine = roundtrip_measure(bench, &roundtrip, figures);
+    }
     if (fine && trial->rate) fine = traffic_measure(bench, &trial->traffic, figures);
     if (fine && trial->memory) session_memory(&session, figures);
     session_close(&session);
