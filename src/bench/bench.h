@@ -30,7 +30,7 @@ struct list {
 
 struct bench_settings {
   gq_options queue;
-  const char *given[QUEUE_OPTIONS_MAX]; /**< by row of the option table: what the user said, so no scenario chooses it */
+  const char *given[QUEUE_OPTIONS_MAX]; /**< by row of the option table: what the user said; no scenario chooses it */
   const char **args;
   size_t arg_count;
   struct list payloads, threads, batches, lanes, rates, keys; /**< empty: the scenario's own */

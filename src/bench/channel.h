@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file channel.h
- * What a program would pass messages between its threads with, if it had no gpuqueue: the baselines on the CPU. A channel
- * goes one way, from one thread to another, and carries messages of one size in order. */
+ * What a program would pass messages between its threads with, if it had no gpuqueue: the baselines on the CPU. A
+ * channel goes one way, from one thread to another, and carries messages of one size in order. */
 #ifndef GPUQUEUE_BENCH_CHANNEL_H
 #define GPUQUEUE_BENCH_CHANNEL_H
 

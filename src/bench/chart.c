@@ -77,8 +77,8 @@ void svg_text(FILE *file, int x, int y, const char *attributes, const char *text
 void svg_begin(FILE *file, int width, int height)
 {
   fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-          "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", width,
-          height, width, height);
+          "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+          width, height, width, height);
 }
 
 void svg_end(FILE *file)
@@ -200,8 +200,8 @@ static void draw_legend(FILE *file, const struct chart *chart, int left, int top
   for (i = 0; i < chart->series_count; i++) {
     const int x = left + (int)(i % 2) * LEGEND_COLUMN, y = top + (int)(i / 2) * LEGEND_ROW;
 
-    fprintf(file, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", x, y - 4, x + 22,
-            y - 4, colours[i], chart->series[i].dashed ? " stroke-dasharray=\"6 4\"" : "");
+    fprintf(file, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", x, y - 4,
+            x + 22, y - 4, colours[i], chart->series[i].dashed ? " stroke-dasharray=\"6 4\"" : "");
     svg_text(file, x + 28, y, "font-size=\"11\"", chart->series[i].name);
   }
 }

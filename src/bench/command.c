@@ -125,7 +125,7 @@ static bool run_scenarios(struct bench *bench)
 static void print_end(struct bench *bench, bool complete)
 {
   if (bench->noisy_count)
-    fprintf(bench->table, "\n! %zu of %zu points have a warning beside them: the machine was too noisy to quote those\n",
+    fprintf(bench->table, "\n! %zu of %zu points have a warning beside them: they are not to be quoted\n",
             bench->noisy_count, bench->point_count);
   if (!complete && stop_signal())
     complain("bench: stopped by %s after %zu points", stop_signal() == SIGINT ? "SIGINT" : "SIGTERM",

@@ -66,8 +66,8 @@ static gq_message message_of(const struct flow *flow, uint64_t number)
 {
   const struct content *content = content_of(flow, number);
 
-  return (gq_message){content_payload(content, number + flow->start), content->size, traffic_key(flow->traffic->keys, number),
-                      flow->tagged ? number + 1 : 0, 0};
+  return (gq_message){content_payload(content, number + flow->start), content->size,
+                      traffic_key(flow->traffic->keys, number), flow->tagged ? number + 1 : 0, 0};
 }
 
 /* ---------------------------------------------------------------------------------------------------- sending */
@@ -205,8 +205,9 @@ bool flow_is_complete(const struct flow *flow)
     const bool once_more = ((place - flow->start) & flow->ledger_mask) < rest;
 
     if (flow->ledger[place] == (uint8_t)(rounds + once_more)) continue;
-    trouble_tell(flow->trouble, EXIT_MESSAGES_FAILED, "lane %u: of %" PRIu64 " messages one came twice and another never: "
-                 "content %" PRIu64 " came too %s", flow->index, flow->received, place,
+    trouble_tell(flow->trouble, EXIT_MESSAGES_FAILED,
+                 "lane %u: of %" PRIu64 " messages one came twice and another never: content %" PRIu64 " came too %s",
+                 flow->index, flow->received, place,
                  (int8_t)(flow->ledger[place] - (uint8_t)(rounds + once_more)) > 0 ? "often" : "seldom");
     return false;
   }

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/** Say in \p text at what clocks device \p number of the CUDA runtime's order runs and may run, and how it is connected,
- * as NVIDIA's management library says, which is loaded for it; "" where it is missing or does not know. */
+/** Say in \p text at what clocks device \p number, as CUDA counts, runs and may run, and how it is connected, as
+ * NVIDIA's management library says, which is loaded for it; "" where it is missing or does not know. */
 void nvml_describe(int number, char *text, size_t size);
 
 #endif

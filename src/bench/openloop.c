@@ -104,8 +104,9 @@ static bool run_once(struct bench *bench, struct flow *flow, uint64_t count, dou
 bool openloop_measure(struct bench *bench, gq_queue *lane, const struct content *content, double rate, double seconds,
                       struct figures *figures)
 {
-  const struct traffic traffic = {.contents = &content, .content_count = 1, .lanes = &lane, .lane_count = 1, .threads = 1,
-                                  .separate = true, .calls = CALLS_BATCH, .batch = DUE_MAX, .timed = true};
+  const struct traffic traffic = {.contents = &content, .content_count = 1, .lanes = &lane, .lane_count = 1,
+                                  .threads = 1, .separate = true, .calls = CALLS_BATCH, .batch = DUE_MAX,
+                                  .timed = true};
   const double wished = rate * seconds / REPEATS;
   const uint64_t count = wished < 1 ? 1 : wished < SAMPLES_MAX / REPEATS ? (uint64_t)wished : SAMPLES_MAX / REPEATS;
   struct disturbance_mark mark;

@@ -202,16 +202,16 @@ static bool run_once(struct bench *bench, const struct channel_kind *kind, const
 static bool measure_rate(struct bench *bench, const struct channel_kind *kind, const struct content *content,
                          unsigned threads, bool separate, unsigned batch, struct figures *figures)
 {
-  const double seconds = bench->settings.seconds;
+  const double part = bench->settings.seconds / REPEATS;
   double rates[REPEATS], rate;
   struct disturbance_mark mark;
   uint64_t messages;
   int i;
 
-  if (!run_once(bench, kind, content, threads, separate, batch, seconds / 8, &rate, &messages)) return false;
+  if (!run_once(bench, kind, content, threads, separate, batch, part / 3, &rate, &messages)) return false;
   disturbance_mark(&mark);
   for (i = 0; i < REPEATS; i++) {
-    if (!run_once(bench, kind, content, threads, separate, batch, seconds / REPEATS, &rates[i], &messages)) return false;
+    if (!run_once(bench, kind, content, threads, separate, batch, part, &rates[i], &messages)) return false;
     figures->messages += messages;
   }
   disturbance_since(&mark, &figures->disturbance);

@@ -65,7 +65,7 @@ void point_drop(struct point *point)
 
 /* ---------------------------------------------------------------------------------------------------- ratios */
 
-/** Whether \p baseline was measured with the parameters of \p point; those that it does not have do not matter to it. */
+/** Whether \p baseline was measured with the parameters of \p point. What it has no parameter for does not matter. */
 static bool compares(const struct point *baseline, const struct point *point)
 {
   size_t i;

@@ -27,7 +27,7 @@ static double metric_of(const struct figures *f, enum metric metric)
 enum { BY_MAX = 3, METRICS_MAX = 3, FIXED_MAX = 2 };
 
 /** A chart: \ref metrics of the points of \ref scenario over its parameter \ref x. Points that differ in one of the
- * parameters \ref by are in series of their own; of the parameters \ref fixed, only the value of the first point counts. */
+ * parameters \ref by are in series of their own; of the parameters \ref fixed, only the first point's value counts. */
 struct drawing {
   const char *scenario, *title, *x, *x_label, *y_label;
   bool x_by_10;
@@ -44,15 +44,16 @@ struct drawing {
 static const struct drawing drawings[] = {
   {"load", "Latency at fixed rates of offered load", "offered", "messages offered a second", LATENCY, true,
    {P50, P99, P999}, 3, {"payload"}, {NULL}},
-  {"latency", "Round trip, one message in flight", "payload", "payload, bytes", LATENCY, false, {P50}, 1, {NULL}, {NULL}},
+  {"latency", "Round trip, one message in flight", "payload", "payload, bytes", LATENCY, false, {P50}, 1, {NULL},
+   {NULL}},
   {"throughput", "Throughput against threads, batched", "threads", "producer threads", MESSAGES, false, {RATE}, 1,
    {"payload", "reader"}, {"calls", "batch"}},
-  {"throughput", "Throughput against messages a call, one producer", "batch", "messages a call", MESSAGES, false, {RATE},
-   1, {"payload", "calls"}, {"threads", "reader"}},
+  {"throughput", "Throughput against messages a call, one producer", "batch", "messages a call", MESSAGES, false,
+   {RATE}, 1, {"payload", "calls"}, {"threads", "reader"}},
   {"threads", "Round trips of several threads at once", "threads", "threads", LATENCY, false, {P50, P99}, 2, {NULL},
    {NULL}},
-  {"payload", "Bytes a second against payload", "payload", "payload, bytes", "GB/s in", false, {BYTES_IN}, 1, {"handler"},
-   {NULL}},
+  {"payload", "Bytes a second against payload", "payload", "payload, bytes", "GB/s in", false, {BYTES_IN}, 1,
+   {"handler"}, {NULL}},
   {"payload", "Messages a second against payload", "payload", "payload, bytes", MESSAGES, false, {RATE}, 1, {"handler"},
    {NULL}},
   {"keys", "Round trip against keys", "keys", "keys", LATENCY, true, {P50, P99}, 2, {NULL}, {NULL}},
@@ -62,14 +63,16 @@ static const struct drawing drawings[] = {
   {"lanes", "Memory against lanes", "lanes", "lanes", MEMORY, false, {HOST_MEMORY, DEVICE_MEMORY}, 2, {NULL}, {NULL}},
   {"capacity", "Round trip against capacity", "capacity", "capacity", LATENCY, false, {P50, P99}, 2, {NULL}, {NULL}},
   {"capacity", "Throughput against capacity", "capacity", "capacity", MESSAGES, false, {RATE}, 1, {NULL}, {NULL}},
-  {"capacity", "Memory against capacity", "capacity", "capacity", MEMORY, false, {HOST_MEMORY, DEVICE_MEMORY}, 2, {NULL},
-   {NULL}},
-  {"workers", "Round trip against workers", "workers", "threads of the CPU backend", LATENCY, false, {P50, P99}, 2, {NULL},
-   {NULL}},
+  {"capacity", "Memory against capacity", "capacity", "capacity", MEMORY, false, {HOST_MEMORY, DEVICE_MEMORY}, 2,
+   {NULL}, {NULL}},
+  {"workers", "Round trip against workers", "workers", "threads of the CPU backend", LATENCY, false, {P50, P99}, 2,
+   {NULL}, {NULL}},
   {"workers", "Throughput against workers", "workers", "threads of the CPU backend", MESSAGES, false, {RATE}, 1, {NULL},
    {NULL}},
-  {"workers", "Round trip against multiprocessors", "sms", "multiprocessors", LATENCY, false, {P50, P99}, 2, {NULL}, {NULL}},
-  {"workers", "Throughput against multiprocessors", "sms", "multiprocessors", MESSAGES, false, {RATE}, 1, {NULL}, {NULL}},
+  {"workers", "Round trip against multiprocessors", "sms", "multiprocessors", LATENCY, false, {P50, P99}, 2,
+   {NULL}, {NULL}},
+  {"workers", "Throughput against multiprocessors", "sms", "multiprocessors", MESSAGES, false, {RATE}, 1,
+   {NULL}, {NULL}},
 };
 enum { DRAWINGS = sizeof drawings / sizeof *drawings };
 
@@ -151,8 +154,9 @@ static void draw_all(FILE *file, const struct bench *bench)
   snprintf(line, sizeof line, "gpuqueue %s on %.*s", gq_version(), (int)strcspn(bench->backend_text, "("),
            bench->backend_text);
   svg_text(file, 20, 28, "font-size=\"16\" font-weight=\"bold\"", line);
-  snprintf(line, sizeof line, "%.100s, %u cores, %.200s%s%.200s; %.3g s a point%s", bench->machine.cpu, bench->machine.cores,
-           bench->machine.kernel, *bench->machine.gpu ? ", " : "", bench->machine.gpu, bench->settings.seconds,
+  snprintf(line, sizeof line, "%.100s, %u cores, %.200s%s%.200s; %.3g s a point%s", bench->machine.cpu,
+           bench->machine.cores, bench->machine.kernel, *bench->machine.gpu ? ", " : "", bench->machine.gpu,
+           bench->settings.seconds,
            bench->noisy_count ? "; some points have warnings, see the table" : "");
   svg_text(file, 20, 50, "", line);
   for (i = 0; i < DRAWINGS; i++) {

@@ -55,8 +55,8 @@ static bool go(struct trip *trip, int64_t *ns)
     return true;
   }
   if (status != GQ_OK)
-    trouble_tell(trip->trouble, EXIT_SYSTEM, "message %" PRIu64 " of lane %u: %s: %s: %s", trip->number, trip->index, call,
-                 gq_status_name((int)status), gq_last_error());
+    trouble_tell(trip->trouble, EXIT_SYSTEM, "message %" PRIu64 " of lane %u: %s: %s: %s", trip->number, trip->index,
+                 call, gq_status_name((int)status), gq_last_error());
   else
     trouble_tell(trip->trouble, EXIT_MESSAGES_FAILED, "message %" PRIu64 " of lane %u, of %zu bytes: its result of %zu "
                  "bytes is wrong", trip->number, trip->index, trip->content->size, size);

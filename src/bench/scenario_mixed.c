@@ -97,8 +97,8 @@ static void stream_main(void *argument)
 
 enum beside { BESIDE_NOTHING, BESIDE_OTHER_LANE, BESIDE_SAME_LANE };
 
-static bool measure_beside(struct bench *bench, struct session *session, enum beside beside, const struct content *small,
-                           const struct content *large, struct figures *figures)
+static bool measure_beside(struct bench *bench, struct session *session, enum beside beside,
+                           const struct content *small, const struct content *large, struct figures *figures)
 {
   struct stream stream;
   struct crew crew;

@@ -7,7 +7,8 @@
 /* The queue's own rings must not be the limit. */
 enum { CAPACITY = 32768, BATCH = 256 };
 
-static const char *const call_names[] = {[CALLS_BATCH] = "batch", [CALLS_SINGLE] = "single", [CALLS_RESERVE] = "reserve"};
+static const char *const call_names[] = {[CALLS_BATCH] = "batch", [CALLS_SINGLE] = "single",
+                                          [CALLS_RESERVE] = "reserve"};
 
 static bool measure(struct bench *bench, const struct content *content, unsigned threads, bool separate,
                     enum calls calls, unsigned batch)

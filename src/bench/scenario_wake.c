@@ -67,7 +67,8 @@ static bool round_trip(struct bench *bench, struct session *session, const struc
   return bench_fail(bench, EXIT_MESSAGES_FAILED, "message %" PRIu64 " to a parked queue: its result is wrong", number);
 }
 
-static bool measure(struct bench *bench, struct session *session, const struct content *content, struct figures *figures)
+static bool measure(struct bench *bench, struct session *session, const struct content *content,
+                    struct figures *figures)
 {
   const double seconds = bench->settings.seconds;
   unsigned char *result = allocate(content->result_bytes + 1);

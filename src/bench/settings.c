@@ -298,8 +298,8 @@ void bench_print_help(void)
 
   puts("Usage: gpuqueue bench [OPTION]... [SCENARIO]...\n"
        "\n"
-       "Measure what a queue does on this machine, beside what else could be used; without a SCENARIO, in all of them.\n"
-       "Every result is read and compared with what it must be.\n"
+       "Measure what a queue does on this machine, beside what else could be used; without a SCENARIO, in all of\n"
+       "them. Every result is read and compared with what it must be.\n"
        "\n"
        "What is measured:");
   for (i = 0; i < OWN_ROWS; i++)

@@ -30,8 +30,8 @@ struct traffic {
   bool timed;             /**< messages carry their number, so that the latency of each can be known */
 };
 
-/** The key of message \p number, of so many: in an order that is not that of the messages, so that those of a key are far
- * apart and near each other. */
+/** The key of message \p number, of so many: in an order that is not that of the messages, so that those of a key are
+ * far apart and near each other. */
 static inline uint64_t traffic_key(uint64_t keys, uint64_t number)
 {
   return keys ? 1 + (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) % keys : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file watchdog.h
- * A thread that ends the process when something takes far longer than it can: every wait of the bench has this bound. */
+ * A thread that ends the process when something takes far longer than it can: a bound to every wait. */
 #ifndef GPUQUEUE_BENCH_WATCHDOG_H
 #define GPUQUEUE_BENCH_WATCHDOG_H
 

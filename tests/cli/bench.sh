@@ -75,7 +75,8 @@ every_scenario() {
   [ "$(json 'all(l["p50"] <= l["p90"] <= l["p99"] <= l["p99.9"] <= l["max"] for p in j["points"] if "latency_us" in p
     for l in [p["latency_us"]])')" = True ] || fail "percentiles are out of order"
   [ "$(json 'any(p["baseline"] for p in j["points"])')" = True ] || fail "no baseline was measured"
-  [ "$(json 'all(p["times_better"] for p in j["points"] if p["scenario"] == "latency" and not p["baseline"])')" = True ] ||
+  [ "$(json 'all(p["times_better"] for p in j["points"] if p["scenario"] == "latency" and not p["baseline"])')" = \
+    True ] ||
     fail "latencies are not compared with baselines"
   [ "$(json 'all(p["subject"] in j["baselines"] for p in j["points"] if p["baseline"])')" = True ] ||
     fail "a baseline is not described"
@@ -88,7 +89,8 @@ narrowed() {
   mv out report
   grep -q '^latency: ' err || fail "with --json - the table is not on standard error"
   command -v python3 >/dev/null || return 0
-  [ "$(json 'sorted({p["parameters"]["payload"] for p in j["points"]})')" = '[8, 100]' ] || fail "--payload was not heeded"
+  [ "$(json 'sorted({p["parameters"]["payload"] for p in j["points"]})')" = '[8, 100]' ] ||
+    fail "--payload was not heeded"
 }
 
 another_handler() {
@@ -112,7 +114,8 @@ GQ_HANDLER(fickle, GQ_NO_ARGS, GQ_SUMMARY("what time it is") GQ_SCOPES(thread) G
 END
   export XDG_CACHE_HOME=$PWD/cache
   for scenario in latency load throughput payload mixed keys wake lanes; do
-    expect_status 1 "wrong results in $scenario" bench --seconds 0.01 --quick --handler ./fickle.c --json report $scenario
+    expect_status 1 "wrong results in $scenario" bench --seconds 0.01 --quick --handler ./fickle.c --json report \
+      "$scenario"
     expect_err "wrong results in $scenario" '^gpuqueue: bench: .*message.*wrong'
     grep -q '"complete":false' report || fail "wrong results in $scenario: the report does not say that it ended early"
   done
