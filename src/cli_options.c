@@ -129,6 +129,26 @@ static bool apply_stats(struct settings *settings, const char *value)
   return true;
 }
 
+static bool apply_tags(struct settings *settings, const char *value)
+{
+  (void)value;
+  settings->tags = true;
+  return true;
+}
+
+static bool apply_threads(struct settings *settings, const char *value)
+{
+  char *end;
+  const unsigned long count = strtoul(value, &end, 10);
+
+  if (*value < '0' || *value > '9' || *end || count < 1 || count > MOST_THREADS) {
+    complain("--threads '%s' is no number from 1 to %d", value, MOST_THREADS);
+    return false;
+  }
+  settings->threads = (unsigned)count;
+  return true;
+}
+
 static bool apply_verbose(struct settings *settings, const char *value)
 {
   (void)value;
@@ -148,6 +168,9 @@ const struct own_option own_options[] = {
   {"progress", 0, "[=WHEN]", "show progress on standard error: auto (only on a terminal), always, never",
    apply_progress},
   {"stats", 0, "[=FORMAT]", "print statistics on standard error at the end: text or json", apply_stats},
+  {"tags", 0, NULL, "give the handler each message's number in the input as its tag", apply_tags},
+  {"threads", 0, "NUMBER", "threads that send messages and print results, each with a lane of its own; 1 to 256",
+   apply_threads},
   {"verbose", 'v', NULL, "say on standard error what the queue runs on", apply_verbose},
   {NULL, 0, NULL, NULL, NULL},
 };

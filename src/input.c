@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,7 +59,7 @@ static const char *what_forbids_reading(const struct input *input)
 {
   const struct run *run = input->run;
 
-  if (output_is_file(run->output, input->fd)) return "is the output, too: reading it would never end";
+  if (output_is_file(&run->output, input->fd)) return "is the output, too: reading it would never end";
   if (run->dead_letters && output_is_file(dead_letters_output(run->dead_letters), input->fd))
     return "is the --dead-letters file of this run, too: reading it would never end";
   return NULL;
@@ -93,8 +94,7 @@ bool input_next(struct input *input)
   return false;
 }
 
-/** One read(), accounted for. \return bytes, 0 at the end, or READ_STOPPED. */
-static ssize_t take_in(struct input *input, void *to, size_t size)
+ssize_t input_read(struct input *input, void *to, size_t size)
 {
   const ssize_t got = stoppable_read(input->fd, input->may_block, to, size);
 
@@ -107,6 +107,13 @@ static ssize_t take_in(struct input *input, void *to, size_t size)
     if (input->run->settings->framing != FRAMING_FILES) atomic_fetch_add(&input->run->input_done, (uint64_t)got);
   }
   return got;
+}
+
+bool input_is_ready(const struct input *input, int wait_ms)
+{
+  struct pollfd ready = {.fd = input->fd, .events = POLLIN};
+
+  return !input->may_block || poll(&ready, 1, wait_ms) != 0;
 }
 
 enum fill input_fill(struct input *input)
@@ -122,36 +129,8 @@ enum fill input_fill(struct input *input)
     input->capacity *= 2;
     input->buffer = reallocate(input->buffer, input->capacity + 1);
   }
-  got = take_in(input, input->buffer + input->end, input->capacity - input->end);
+  got = input_read(input, input->buffer + input->end, input->capacity - input->end);
   if (got == READ_STOPPED) return FILL_STOPPED;
   input->end += (size_t)got;
   return got ? FILL_MORE : FILL_END;
-}
-
-enum fill input_skip(struct input *input, uint64_t size)
-{
-  for (;;) {
-    const size_t piece = size < input_available(input) ? (size_t)size : input_available(input);
-    enum fill fill;
-
-    input->begin += piece;
-    size -= piece;
-    if (size == 0) return FILL_MORE;
-    fill = input_fill(input);
-    if (fill != FILL_MORE) return fill;
-  }
-}
-
-enum fill input_copy(struct input *input, uint8_t *to, size_t size, size_t *got)
-{
-  *got = size < input_available(input) ? size : input_available(input);
-  memcpy(to, input_bytes(input), *got);
-  input->begin += *got;
-  while (*got < size) {
-    const ssize_t more = take_in(input, to + *got, size - *got);
-    if (more == READ_STOPPED) return FILL_STOPPED;
-    if (more == 0) return FILL_END;
-    *got += (size_t)more;
-  }
-  return FILL_MORE;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file input.h
- * The bytes of the input FILEs, one file after another, through one buffer. Used by the reader thread only. */
+ * The bytes of the input FILEs, one file after another, through one buffer or past it. Used by the reader thread only. */
 #ifndef GPUQUEUE_INPUT_H
 #define GPUQUEUE_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "run.h"
 
@@ -43,15 +44,15 @@ static inline uint8_t *input_bytes(const struct input *input) { return input->bu
 /** Offset in the file of input_bytes(). */
 static inline uint64_t input_offset(const struct input *input) { return input->taken_in - input_available(input); }
 
+/** One read() of up to \p size bytes of the open file to \p to, past the buffer. An error is reported and ends the file.
+ * \return bytes, 0 at the end of the file, or READ_STOPPED (stop.h) */
+ssize_t input_read(struct input *input, void *to, size_t size);
+
+/** Whether a read would not have to wait, or need not within \p wait_ms. */
+bool input_is_ready(const struct input *input, int wait_ms);
+
 /** Read some more bytes behind those available, which move; the buffer grows if they fill it. A read error is
  * reported, sets \ref input.broken and ends the file. */
 enum fill input_fill(struct input *input);
-
-/** Drop \p size bytes, available or not. FILL_MORE: done. */
-enum fill input_skip(struct input *input, uint64_t size);
-
-/** Read exactly \p size bytes to \p to, the available ones first. FILL_MORE: done.
- * \param got  out: how many were read, also with another return value */
-enum fill input_copy(struct input *input, uint8_t *to, size_t size, size_t *got);
 
 #endif

@@ -68,26 +68,6 @@ bool output_write(struct output *output, const void *data, size_t size)
   return true;
 }
 
-bool output_hex(struct output *output, const uint8_t *data, size_t size)
-{
-  static const char digits[] = "0123456789abcdef";
-
-  while (size > 0) {
-    const size_t piece = size < 4096 ? size : 4096;
-    char *to = make_room(output, 2 * piece);
-    size_t i;
-    if (!to) return false;
-    for (i = 0; i < piece; i++) {
-      to[2 * i] = digits[data[i] >> 4];
-      to[2 * i + 1] = digits[data[i] & 15];
-    }
-    output->used += 2 * piece;
-    data += piece;
-    size -= piece;
-  }
-  return !output->error;
-}
-
 bool output_base64(struct output *output, const uint8_t *data, size_t size)
 {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -115,6 +95,12 @@ bool output_is_file(const struct output *output, int fd)
 
   return fstat(fd, &one) == 0 && fstat(output->fd, &other) == 0 && S_ISREG(one.st_mode) &&
          one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool output_say_error(const struct output *output)
+{
+  if (output->error && output->error != EPIPE) complain_about(output->name, "%s", strerror(output->error));
+  return !output->error;
 }
 
 bool output_close(struct output *output)

@@ -22,12 +22,14 @@ void output_init(struct output *output, int fd, const char *name);
 
 /** Each returns false once a write has failed; output->error says how. */
 bool output_write(struct output *output, const void *data, size_t size);
-bool output_hex(struct output *output, const uint8_t *data, size_t size);
 bool output_base64(struct output *output, const uint8_t *data, size_t size);
 bool output_flush(struct output *output);
 
 /** Whether \p fd is the regular file that the output goes to: reading what one writes would never end. */
 bool output_is_file(const struct output *output, int fd);
+
+/** Say what a write failed of; EPIPE goes without saying. \return false if one failed. */
+bool output_say_error(const struct output *output);
 
 /** Flush, close and free. \return false if something of that or any write before failed. */
 bool output_close(struct output *output);

@@ -2,20 +2,12 @@
 #include "progress.h"
 
 #include "cli.h"
+#include "timing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #define INTERVAL_NS ((int64_t)300 * 1000 * 1000)
-
-int64_t clock_ns(void)
-{
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 void progress_init(struct progress *progress)
 {

@@ -13,9 +13,6 @@ struct progress {
   uint64_t shown_count;
 };
 
-/** Nanoseconds of a clock that only goes forward. */
-int64_t clock_ns(void);
-
 void progress_init(struct progress *progress);
 
 /** Show it if it was not shown for some tenths of a second. \param count  messages finished */

@@ -27,7 +27,7 @@ enum outcome {
 
 static enum outcome fail_source(struct reader *reader, const struct source *source, int error)
 {
-  fail_message(reader, source->number, source->name, GQ_SYSTEM, "%s", strerror(error));
+  fail_message(reader->run, source->number, source->name, GQ_SYSTEM, "%s", strerror(error));
   return FILE_DONE;
 }
 
@@ -133,7 +133,7 @@ static enum outcome send_staged(struct reader *reader, const struct source *sour
   if (got == READ_STOPPED) return RUN_STOPPED;
   if (got == -1) return fail_source(reader, source, errno);
   if ((uint64_t)got > reader->largest) {
-    fail_message(reader, source->number, source->name, GQ_TOO_LARGE, "more bytes than --max-message-bytes %llu",
+    fail_message(reader->run, source->number, source->name, GQ_TOO_LARGE, "more bytes than --max-message-bytes %llu",
                  (unsigned long long)reader->largest);
     return FILE_DONE;
   }
@@ -159,7 +159,7 @@ static enum outcome send_open_file(struct reader *reader, struct source *source)
 
   size = (uint64_t)(status.st_size - start);
   if (size > reader->largest) {
-    fail_too_large(reader, source->number, source->name, size);
+    fail_too_large(reader->run, source->number, source->name, size);
     return FILE_DONE;
   }
   if (size < DIRECT_BYTES) return send_staged(reader, source);
@@ -192,11 +192,11 @@ static bool take_name(struct reader *reader, uint8_t *text, size_t size)
 
   text[size] = '\0';
   if (strcmp(name, "-") == 0) {
-    fail_message(reader, ++reader->number, name, GQ_INVALID, "standard input holds the names and cannot be a message");
+    fail_message(reader->run, ++reader->number, name, GQ_INVALID, "standard input holds the names and cannot be a message");
     return true;
   }
   if (strlen(name) != size) {
-    fail_message(reader, ++reader->number, name, GQ_INVALID, "a NUL follows in the name: say --null if names end so");
+    fail_message(reader->run, ++reader->number, name, GQ_INVALID, "a NUL follows in the name: say --null if names end so");
     return true;
   }
   return send_file(reader, name);

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader thread, and the framings that have a delimiter. */
+/* The reader thread of items, names that have a delimiter, and dead letters. */
 #include "reader.h"
 
 #include "cli.h"
 #include "dead_letters.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void fail_message(struct reader *reader, uint64_t number, const char *name, gq_status status, const char *format, ...)
-{
-  char reason[512];
-  struct failure failure = {.number = number, .name = name, .reason = reason, .status = status};
-  va_list arguments;
-
-  va_start(arguments, format);
-  vsnprintf(reason, sizeof reason, format, arguments);
-  va_end(arguments);
-  report_failure(reader->run, &failure);
-}
-
-void fail_too_large(struct reader *reader, uint64_t number, const char *name, uint64_t size)
-{
-  fail_message(reader, number, name, GQ_TOO_LARGE, "%" PRIu64 " bytes are more than --max-message-bytes %" PRIu64,
-               size, reader->largest);
-}
 
 /** A piece that has no end within the limit: find its end without keeping it. */
 static enum fill skip_piece(struct reader *reader, int delimiter)
@@ -45,7 +25,7 @@ static enum fill skip_piece(struct reader *reader, int delimiter)
     fill = FILL_MORE;
     if (found || (fill = input_fill(input)) != FILL_MORE) break;
   }
-  if (fill != FILL_STOPPED) fail_too_large(reader, ++reader->number, NULL, size);
+  if (fill != FILL_STOPPED) fail_too_large(reader->run, ++reader->number, NULL, size);
   return fill;
 }
 
@@ -79,25 +59,6 @@ bool read_delimited(struct reader *reader, int delimiter, uint64_t limit, take_p
   return searched == 0 || input->broken || take(reader, input->buffer + input->end - searched, searched);
 }
 
-static bool take_message(struct reader *reader, uint8_t *text, size_t size)
-{
-  const uint64_t number = ++reader->number;
-  const gq_message message = {.data = text, .size = size, .tag = number};
-
-  if (size <= reader->largest) return sender_add(&reader->sender, &message, number);
-  fail_too_large(reader, number, NULL, size);
-  return true;
-}
-
-bool read_lines(struct reader *reader, int delimiter)
-{
-  while (input_next(&reader->input)) {
-    if (!read_delimited(reader, delimiter, reader->largest, take_message)) return false;
-    if (!sender_flush(&reader->sender)) return false;
-  }
-  return true;
-}
-
 /** A letter's key and tag go with it again; its number is its place in this input. */
 static bool take_letter(struct reader *reader, uint8_t *text, size_t size)
 {
@@ -109,8 +70,8 @@ static bool take_letter(struct reader *reader, uint8_t *text, size_t size)
   memset(&message, 0, sizeof message);
   problem = letter_parse(&letter, (char *)text, size);
   if (problem || letter.size > reader->largest) {
-    if (problem) fail_message(reader, number, letter.name, GQ_INVALID, "dead letter %" PRIu64 ": %s", number, problem);
-    else fail_too_large(reader, number, letter.name, letter.size);
+    if (problem) fail_message(reader->run, number, letter.name, GQ_INVALID, "dead letter %" PRIu64 ": %s", number, problem);
+    else fail_too_large(reader->run, number, letter.name, letter.size);
     return true;
   }
   if (records_full(reader->run->records) && !sender_flush(&reader->sender)) return false;
@@ -133,21 +94,6 @@ bool read_dead_letters(struct reader *reader)
   return true;
 }
 
-static bool read_everything(struct reader *reader)
-{
-  const struct settings *settings = reader->run->settings;
-
-  switch (settings->framing) {
-  case FRAMING_LINES: return read_lines(reader, '\n');
-  case FRAMING_NUL: return read_lines(reader, '\0');
-  case FRAMING_LEN32: return read_len32(reader);
-  case FRAMING_FIXED: return read_fixed(reader, settings->record_bytes);
-  case FRAMING_FILES: return read_files(reader);
-  case FRAMING_DEAD_LETTERS: return read_dead_letters(reader);
-  }
-  return true;
-}
-
 /** Close the queue once everything has finished, so that the writer's wait ends with the last completion and not
  * with its slice. */
 static void wake_writer_at_end(struct run *run)
@@ -159,16 +105,17 @@ static void wake_writer_at_end(struct run *run)
 void *reader_main(void *argument)
 {
   struct run *run = argument;
+  const bool is_files = run->settings->framing == FRAMING_FILES;
   struct reader *reader = allocate(sizeof *reader);
 
   memset(reader, 0, sizeof *reader);
   reader->run = run;
   reader->largest = run->settings->queue.max_message_bytes;
   sender_init(&reader->sender, run);
-  if (run->settings->framing == FRAMING_FILES) input_init(&reader->input, run, NULL, 0);
+  if (is_files) input_init(&reader->input, run, NULL, 0);
   else input_init(&reader->input, run, run->settings->files, run->settings->file_count);
 
-  if (read_everything(reader)) sender_flush(&reader->sender);
+  if (is_files ? read_files(reader) : read_dead_letters(reader)) sender_flush(&reader->sender);
 
   input_free(&reader->input);
   free(reader->staging);

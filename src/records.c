@@ -2,12 +2,13 @@
 #include "records.h"
 
 #include "cli.h"
+#include "run.h"
 #include "stop.h"
+#include "timing.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /** A ring in the order of the numbers; records in the middle may be gone. */
 struct records {
@@ -22,7 +23,7 @@ struct records *records_new(size_t capacity)
   struct records *records = allocate(sizeof *records + capacity * sizeof *records->ring);
 
   pthread_mutex_init(&records->lock, NULL);
-  pthread_cond_init(&records->room, NULL);
+  condition_init(&records->room);
   records->capacity = capacity;
   records->first = records->count = 0;
   return records;
@@ -54,20 +55,6 @@ bool records_full(struct records *records)
   return full;
 }
 
-/** Sleep until there may be room, a slice at most; the lock is held. */
-static void wait_for_room(struct records *records)
-{
-  struct timespec until;
-
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += 100 * 1000 * 1000;
-  if (until.tv_nsec >= 1000 * 1000 * 1000) {
-    until.tv_nsec -= 1000 * 1000 * 1000;
-    until.tv_sec++;
-  }
-  pthread_cond_timedwait(&records->room, &records->lock, &until);
-}
-
 bool records_add(struct records *records, uint64_t number, const char *name)
 {
   struct record *record;
@@ -78,7 +65,8 @@ bool records_add(struct records *records, uint64_t number, const char *name)
     strcpy(copy, name);
   }
   pthread_mutex_lock(&records->lock);
-  while (records->count == records->capacity && !stop_requested()) wait_for_room(records);
+  while (records->count == records->capacity && !stop_requested())
+    condition_wait(&records->room, &records->lock, WAIT_SLICE_NS);
   if (records->count == records->capacity) {
     pthread_mutex_unlock(&records->lock);
     free(copy);

@@ -8,6 +8,8 @@
 #include "sender.h"
 #include "statistics.h"
 #include "stop.h"
+#include "stream.h"
+#include "timing.h"
 #include "writer.h"
 
 #include <errno.h>
@@ -50,104 +52,127 @@ static int init_failure_status(gq_status status)
 }
 
 /** \return EXIT_FINE, or the exit status after a complaint. */
-static int open_run(struct run *run, const struct settings *settings)
+static int open_run(struct run *run, struct settings *settings)
 {
-  const bool remembers = settings->framing == FRAMING_FILES || settings->framing == FRAMING_DEAD_LETTERS;
+  const uint64_t input_total = measure_input(settings);
+  const unsigned lanes = stream_pipelines(settings, input_total);
   gq_status status;
 
   memset(run, 0, sizeof *run);
   run->settings = settings;
+  run->input_total = input_total;
   if (settings->dead_letters) {
     run->dead_letters = dead_letters_open(settings->dead_letters, settings->queue.handler);
     if (!run->dead_letters) return EXIT_SYSTEM;
   }
+  if (settings->queue.lanes < lanes) settings->queue.lanes = lanes;
   status = gq_init(&run->queue, &settings->queue);
   if (status != GQ_OK) {
     complain("%s", gq_last_error());
     if (run->dead_letters) dead_letters_close(run->dead_letters);
     return init_failure_status(status);
   }
-  /* twice the capacity: with --unordered a slow message keeps the records behind it for a while */
-  if (remembers) run->records = records_new(2 * ((size_t)settings->queue.capacity + SEND_BATCH));
-  run->input_total = measure_input(settings);
+  run->format = settings->output == OUTPUT_AS_DECLARED ? gq_handler_output(run->queue) : (gq_output)settings->output;
+  output_init(&run->output, STDOUT_FILENO, "standard output");
   return EXIT_FINE;
 }
 
 /** Say how far a run that ended early has come. */
-static void say_how_far(const struct writer *writer, const char *reason)
+static void say_how_far(const struct run *run, const char *reason)
 {
   complain("stopped by %s: %" PRIu64 " messages were sent, %" PRIu64 " of them are done", reason,
-           (uint64_t)atomic_load(&writer->run->sent), writer->received);
+           (uint64_t)atomic_load(&run->sent), run->received);
 }
 
-/** Run the two threads to their end. \return the exit status, but for failed messages. */
-static int run_threads(struct run *run, struct writer *writer)
+/** Files and dead letters: the reader's thread, and the writer, which is this one. \return false if it failed. */
+static bool run_items(struct run *run)
 {
+  struct writer writer;
   pthread_t reader;
-  int error, status = EXIT_FINE;
+  bool fine;
+  int error;
 
+  /* twice the capacity: with --unordered a slow message keeps the records behind it for a while */
+  run->records = records_new(2 * ((size_t)run->settings->queue.capacity + SEND_BATCH));
+  writer_init(&writer, run);
   error = pthread_create(&reader, NULL, reader_main, run);
-  if (error) {
-    complain("cannot start the reader thread: %s", strerror(error));
-    return EXIT_SYSTEM;
-  }
-  if (!writer_run(writer)) status = EXIT_SYSTEM;
-  pthread_join(reader, NULL);
-  return status;
+  if (error) complain("cannot start the reader thread: %s", strerror(error));
+  fine = !error && writer_run(&writer);
+  if (!error) pthread_join(reader, NULL);
+  if (atomic_load(&run->device_lost)) writer_fail_suspects(&writer);
+  writer_free(&writer);
+  return fine;
 }
 
-static int finish_run(struct run *run, struct writer *writer, int status, int64_t started_ns)
+static int finish_run(struct run *run, bool fine, int64_t started_ns)
 {
   const int number = stop_signal();
   uint64_t failed;
-  bool closed_pipe;
+  bool closed_pipe, failed_before = run->output.error != 0;
 
-  if (atomic_load(&run->device_lost)) writer_fail_suspects(writer);
-  if (!writer_finish(writer)) status = EXIT_SYSTEM;
+  if (!output_close(&run->output) && !failed_before) fine = output_say_error(&run->output) && fine;
   failed = atomic_load(&run->failed);
-  closed_pipe = writer->output.error == EPIPE;
-  if (run->dead_letters && !dead_letters_close(run->dead_letters)) status = EXIT_SYSTEM;
-  if (number) say_how_far(writer, number == SIGINT ? "SIGINT" : "SIGTERM");
-  else if (atomic_load(&run->device_lost)) say_how_far(writer, "this error");
+  closed_pipe = run->output.error == EPIPE;
+  if (run->dead_letters && !dead_letters_close(run->dead_letters)) fine = false;
+  if (number) say_how_far(run, number == SIGINT ? "SIGINT" : "SIGTERM");
+  else if (atomic_load(&run->device_lost)) say_how_far(run, "this error");
   if (failed && !closed_pipe)
     complain("%" PRIu64 " message%s failed%s", failed, failed == 1 ? "" : "s",
              run->settings->dead_letters ? " (see the dead letters)" : "");
-  if (run->settings->stats != STATS_NONE)
-    statistics_print(run, clock_ns() - started_ns, writer->received, writer->result_bytes);
+  if (run->settings->stats != STATS_NONE) statistics_print(run, clock_ns() - started_ns);
   gq_shutdown(run->queue, 0);
   records_free(run->records);
 
   if (closed_pipe) stop_die_of(SIGPIPE);
   if (closed_pipe) return 128 + SIGPIPE; /* SIGPIPE is blocked */
-  if (status != EXIT_FINE) return status;
+  if (!fine) return EXIT_SYSTEM;
   if (number) stop_die_of(number);
   return failed || atomic_load(&run->inputs_failed) ? EXIT_MESSAGES_FAILED : EXIT_FINE;
+}
+
+/** Run everything on the queue that was opened. */
+static int run_it(struct run *run)
+{
+  const bool is_stream = stream_takes(run->settings);
+  struct progress progress;
+  struct stream stream;
+  int64_t started_ns;
+  bool fine;
+  int status;
+
+  if (is_stream && !stream_open(&stream, run, stream_pipelines(run->settings, run->input_total))) {
+    stream_free(&stream);
+    gq_shutdown(run->queue, 0);
+    return EXIT_SYSTEM;
+  }
+  if (is_stream) run->stream = &stream;
+  started_ns = clock_ns();
+  progress_init(&progress);
+  if (wants_progress(run->settings)) run->progress = &progress;
+  fine = is_stream ? stream_run(&stream) : run_items(run);
+  progress_end();
+  if (is_stream && atomic_load(&run->device_lost)) stream_fail_suspects(&stream);
+  status = finish_run(run, fine, started_ns);
+  if (is_stream) stream_free(&stream);
+  return status;
 }
 
 int run_command(int argc, char **argv)
 {
   struct settings settings;
-  struct progress progress;
-  struct writer writer;
   struct run run;
-  int64_t started_ns;
   int status = settings_parse(&settings, argc, argv);
 
-  if (status != SETTINGS_READY) goto free_settings;
-  status = open_run(&run, &settings);
+  if (status == SETTINGS_READY) status = open_run(&run, &settings);
+  else goto free_settings;
   if (status != EXIT_FINE) goto free_settings;
   if (settings.verbose) complain("running on %s", gq_describe(run.queue));
-  if (!stop_prepare()) {
+  if (stop_prepare()) {
+    status = run_it(&run);
+  } else {
     gq_shutdown(run.queue, 0);
     status = EXIT_SYSTEM;
-    goto free_settings;
   }
-  started_ns = clock_ns();
-  progress_init(&progress);
-  writer_init(&writer, &run, wants_progress(&settings) ? &progress : NULL);
-  status = run_threads(&run, &writer);
-  progress_end();
-  status = finish_run(&run, &writer, status, started_ns);
 
 free_settings:
   settings_free(&settings);

@@ -26,6 +26,9 @@ enum stats_format { STATS_NONE, STATS_TEXT, STATS_JSON };
 /** Instead of a \ref gq_output: as the handler declares. */
 enum { OUTPUT_AS_DECLARED = -1 };
 
+/** Of --threads. */
+enum { MOST_THREADS = 256 };
+
 struct settings {
   gq_options queue;
   const char **args;         /**< handler arguments, NULL-terminated */
@@ -37,6 +40,8 @@ struct settings {
   int output;                /**< a \ref gq_output or OUTPUT_AS_DECLARED */
   bool with_input;
   bool verbose;
+  bool tags;                 /**< messages have their number as tag; items have it in any case */
+  unsigned threads;          /**< pipelines of a stream; 0: as many as fit the machine */
   const char *dead_letters;  /**< file to append to, or NULL */
   enum progress_when progress;
   enum stats_format stats;

@@ -8,6 +8,6 @@
 
 #include "run.h"
 
-void statistics_print(struct run *run, int64_t elapsed_ns, uint64_t results, uint64_t result_bytes);
+void statistics_print(struct run *run, int64_t elapsed_ns);
 
 #endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** \file chunk.h
+ * Pieces of the input that hold whole messages, on their way from the reader to the pipelines. Their number and their
+ * size are bounded, so a reader that is ahead has to wait. */
+#ifndef GPUQUEUE_CHUNK_H
+#define GPUQUEUE_CHUNK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  CHUNK_BYTES = 256 * 1024,        /**< unless a message is larger: two or three stay in a processor's own cache */
+  CHUNK_RECORDS = 4096,            /**< a stop lets what a pipeline has begun finish, so this is not to be many */
+  CHUNKS_BYTES = 64 * 1024 * 1024  /**< beyond this in all, a further chunk waits */
+};
+
+/** A message in its chunk. */
+struct chunk_record {
+  uint32_t at, size;
+  uint32_t number;                 /**< behind \ref chunk.first_number */
+};
+
+struct chunk {
+  uint64_t sequence;               /**< place among the chunks, from 0 on */
+  uint64_t first_number;           /**< messages count from 1 on */
+  uint8_t *data;
+  size_t capacity;
+  uint32_t count;                  /**< records */
+  uint32_t left;                   /**< records not yet finished; the pipeline's */
+  struct chunk *next, *older;
+  struct chunk_record records[CHUNK_RECORDS];
+};
+
+struct chunks {
+  pthread_mutex_t lock;
+  pthread_cond_t filled, freed;
+  struct chunk *first, **last;     /**< sent, oldest first */
+  struct chunk *spare, *all;
+  size_t most, made, bytes;        /**< chunks there may be, that there are, and what they hold */
+  unsigned hungry;                 /**< pipelines that wait for one; may be read without the lock, as a hint */
+  uint64_t sent, limit;            /**< chunks; a chunk of number limit may not be sent yet */
+  bool ended;
+};
+
+/** \param limit  see chunks_allow() */
+void chunks_init(struct chunks *chunks, size_t most, uint64_t limit);
+void chunks_free(struct chunks *chunks);
+
+/** An empty chunk, for the reader. Waits until there may be one more. \return NULL if the run is to stop.
+ * \param waited_ns  how long it took is added */
+struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns);
+
+/** Make room for \p capacity bytes in \p chunk, which is being filled. */
+void chunks_grow(struct chunks *chunks, struct chunk *chunk, size_t capacity);
+
+/** Give \p chunk to the pipelines. */
+void chunks_send(struct chunks *chunks, struct chunk *chunk);
+
+/** No more will be sent. */
+void chunks_end(struct chunks *chunks);
+
+/** The oldest chunk that was sent, for a pipeline.
+ * \param wait_ns  how long to wait for one \param ended  out: with NULL, whether there will be no more */
+struct chunk *chunks_take(struct chunks *chunks, int64_t wait_ns, bool *ended);
+
+/** From now on chunks of numbers below \p limit may be sent. */
+void chunks_allow(struct chunks *chunks, uint64_t limit);
+
+/** Nobody needs \p chunk any longer. */
+void chunks_put_back(struct chunks *chunks, struct chunk *chunk);
+
+/** Whether a chunk sent now would be taken at once. */
+static inline bool chunks_are_wanted(const struct chunks *chunks)
+{
+  return __atomic_load_n(&chunks->hungry, __ATOMIC_RELAXED) > 0;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream.h"
+
+#include "cli.h"
+#include "progress.h"
+#include "stop.h"
+#include "timing.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  MOST_PIPELINES = 8,           /* each costs a lane, whose memory a GPU's driver has to pin */
+  CHUNKS_A_PIPELINE = 3,        /* one is being sent, one finishes, one is ready */
+  LARGE_LANE = 64 * 1024 * 1024 /* so many bytes of messages and results: the arena grows with that */
+};
+
+bool stream_takes(const struct settings *settings)
+{
+  return settings->framing != FRAMING_FILES && settings->framing != FRAMING_DEAD_LETTERS;
+}
+
+unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
+{
+  const gq_options *queue = &settings->queue;
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  long count = (cpus - 2) / 2; /* the others are the reader's, the writer's, and those who run handlers */
+
+  if (!stream_takes(settings)) return 1;
+  if (settings->threads) return settings->threads;
+  if (queue->workers == 1) return 1; /* who asks for one worker may want the messages begun in the order of the input */
+  if (queue->arena_bytes > LARGE_LANE || queue->max_message_bytes > LARGE_LANE / 4) return 1;
+  if (input_total && input_total < CHUNK_BYTES * (uint64_t)MOST_PIPELINES) return 1; /* it would not be worth it */
+  return count < 1 ? 1 : count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
+}
+
+bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
+{
+  const size_t chunks = CHUNKS_A_PIPELINE * (size_t)pipelines + 2; /* and one that is being filled, one to come */
+  const size_t window = 4 * chunks;                     /* how far the reader may be ahead of the writer */
+  const bool ordered = run->settings->queue.ordered;
+  unsigned i;
+
+  memset(stream, 0, sizeof *stream);
+  stream->run = run;
+  stream->pipelines = allocate(pipelines * sizeof *stream->pipelines);
+  chunks_init(&stream->chunks, chunks, ordered ? window : UINT64_MAX);
+  outlet_init(&stream->outlet, ordered, window, pipelines);
+  cutter_init(&stream->cutter, run, &stream->chunks);
+  for (i = 0; i < pipelines; i++) {
+    gq_queue *lane = run->queue;
+
+    if (i > 0 && gq_open_lane(run->queue, &lane) != GQ_OK) {
+      complain("%s", gq_last_error());
+      return false;
+    }
+    pipeline_init(&stream->pipelines[i], run, &stream->chunks, &stream->outlet, lane);
+    stream->pipeline_count++;
+  }
+  return true;
+}
+
+void stream_free(struct stream *stream)
+{
+  unsigned i;
+
+  for (i = 0; i < stream->pipeline_count; i++) pipeline_free(&stream->pipelines[i]);
+  free(stream->pipelines);
+  cutter_free(&stream->cutter);
+  outlet_free(&stream->outlet);
+  chunks_free(&stream->chunks);
+}
+
+/* ------------------------------------------------------------------------------------------------- writing */
+
+static void write_pieces(struct stream *stream, struct piece *pieces)
+{
+  struct run *run = stream->run;
+  struct piece *piece;
+
+  for (piece = pieces; piece && !run->output.error; piece = piece->next) {
+    output_write(&run->output, piece->text.data, piece->text.used);
+    run->received += piece->messages;
+    run->result_bytes += piece->result_bytes;
+  }
+  output_flush(&run->output);
+  outlet_put_back(&stream->outlet, pieces);
+}
+
+static void write_everything(struct stream *stream)
+{
+  struct run *run = stream->run;
+  bool ended = false;
+
+  while (!ended && !run->output.error) {
+    const int64_t begun_ns = clock_ns();
+    struct piece *pieces = outlet_take(&stream->outlet, WAIT_SLICE_NS, &ended);
+
+    stream->waited_ns += clock_ns() - begun_ns;
+    if (stream->outlet.ordered)
+      chunks_allow(&stream->chunks, stream->outlet.turn + stream->outlet.lineup_count);
+    if (pieces) write_pieces(stream, pieces);
+    if (run->progress) progress_show(run->progress, run->received, run);
+  }
+}
+
+/* ------------------------------------------------------------------------------------------------- threads */
+
+static bool start(pthread_t *thread, void *(*body)(void *), void *argument, const char *what)
+{
+  const int error = pthread_create(thread, NULL, body, argument);
+
+  if (error) complain("cannot start %s thread: %s", what, strerror(error));
+  return !error;
+}
+
+bool stream_run(struct stream *stream)
+{
+  struct run *run = stream->run;
+  unsigned started = 0, i;
+  pthread_t reader;
+  bool is_reading, fine;
+
+  stream->begun_ns = clock_ns();
+  is_reading = start(&reader, cutter_main, &stream->cutter, "the reader's");
+  while (is_reading && started < stream->pipeline_count &&
+         start(&stream->pipelines[started].thread, pipeline_main, &stream->pipelines[started], "a pipeline's"))
+    started++;
+  fine = started == stream->pipeline_count;
+  for (i = started; i < stream->pipeline_count; i++) outlet_leave(&stream->outlet);
+  if (!fine) stop_reading();
+  write_everything(stream);
+  stream->ended_ns = clock_ns();
+  atomic_store(&run->writer_done, true);
+  stop_reading(); /* it has ended, unless the output has failed */
+  outlet_close(&stream->outlet);
+  if (is_reading) pthread_join(reader, NULL);
+  for (i = 0; i < started; i++) pthread_join(stream->pipelines[i].thread, NULL);
+  return output_say_error(&run->output) && !atomic_load(&run->device_lost) && fine;
+}
+
+void stream_fail_suspects(struct stream *stream)
+{
+  enum { MOST_SUSPECTS = 4096 }; /* that the library lists */
+  gq_completion *suspects = allocate(MOST_SUSPECTS * sizeof *suspects);
+  size_t count = 0, i;
+
+  if (gq_list_suspects(stream->run->queue, suspects, MOST_SUSPECTS, &count) != GQ_OK) count = 0;
+  if (count > MOST_SUSPECTS) count = MOST_SUSPECTS;
+  for (i = 0; i < count; i++) {
+    unsigned p = 0;
+    while (p < stream->pipeline_count && !pipeline_fail_suspect(&stream->pipelines[p], &suspects[i])) p++;
+  }
+  free(suspects);
+}
