@@ -70,6 +70,7 @@ only_large_messages_take_no_memory() {
     --arena-bytes 64K >out 2>err
   [ "$(grep -c 'bytes are more than --max-message-bytes 100$' err)" = $((input / 500000 + 1)) ] ||
     fail "not every message was reported: $(wc -l <err)"
+  case ${CFLAGS-} in *-fsanitize=*) return 0 ;; esac # which reserves far more address space
   head -c $input /dev/zero | tr '\0' x | fold -w 2000 >in
   /usr/bin/env bash -c 'ulimit -v $((1024 * 1024)); exec "$@"' - timeout 120 "$program" run --backend cpu --handler echo \
     --threads 2 --max-message-bytes 100 --arena-bytes 64K in >out 2>err
