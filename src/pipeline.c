@@ -16,7 +16,7 @@ enum {
   RECEIVE_MOST = 256,        /* completions a call */
   YIELDS = 16,               /* looks without a sleep between them */
   NAP_NS = 50 * 1000,        /* short enough not to be noticed, long enough for some hundred results */
-  LINGER_NS = 500 * 1000,    /* how long results wait for more of them: people do not notice, and it makes large writes */
+  LINGER_NS = 500 * 1000,    /* how long results wait for more: people do not notice, and writes are larger */
   SLOW_NS = 2 * 1000 * 1000, /* from here on results are few, and the queue wakes whoever waits for one */
   LOOK_NS = 5 * 1000 * 1000  /* how often somebody who waits for results looks for input */
 };

@@ -192,11 +192,13 @@ static bool take_name(struct reader *reader, uint8_t *text, size_t size)
 
   text[size] = '\0';
   if (strcmp(name, "-") == 0) {
-    fail_message(reader->run, ++reader->number, name, GQ_INVALID, "standard input holds the names and cannot be a message");
+    fail_message(reader->run, ++reader->number, name, GQ_INVALID,
+                 "standard input holds the names and cannot be a message");
     return true;
   }
   if (strlen(name) != size) {
-    fail_message(reader->run, ++reader->number, name, GQ_INVALID, "a NUL follows in the name: say --null if names end so");
+    fail_message(reader->run, ++reader->number, name, GQ_INVALID,
+                 "a NUL follows in the name: say --null if names end so");
     return true;
   }
   return send_file(reader, name);

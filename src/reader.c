@@ -70,7 +70,8 @@ static bool take_letter(struct reader *reader, uint8_t *text, size_t size)
   memset(&message, 0, sizeof message);
   problem = letter_parse(&letter, (char *)text, size);
   if (problem || letter.size > reader->largest) {
-    if (problem) fail_message(reader->run, number, letter.name, GQ_INVALID, "dead letter %" PRIu64 ": %s", number, problem);
+    if (problem)
+      fail_message(reader->run, number, letter.name, GQ_INVALID, "dead letter %" PRIu64 ": %s", number, problem);
     else fail_too_large(reader->run, number, letter.name, letter.size);
     return true;
   }
