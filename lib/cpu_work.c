@@ -133,9 +133,14 @@ static outcome run(worker *w, const fetched *f, const gq_job *job)
   const uint64_t id = gq_id_make(f->lane, f->position);
   gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
   gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
-  outcome o = {job->malformed ? GQ_MALFORMED : GQ_CANCELLED, 0, 0, 0, NULL};
+  outcome o = {GQ_CANCELLED, 0, 0, 0, NULL};
 
-  if (job->malformed || job->cancelled) return o;
+  /* One after the other: a single load of both would have to wait for the two stores just made. */
+  if (job->malformed) {
+    o.status = GQ_MALFORMED;
+    return o;
+  }
+  if (job->cancelled) return o;
   if (f->position % GQ_SAMPLE == 0) stamp(w, f, false, gq_now());
   gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
   for (;;) {
