@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file cutter.h
- * The reader of a stream: cuts input into messages and passes them on in chunks, full ones while there is input, smaller
- * ones when there is none at the moment. One function a framing; each reads everything there is and returns false if the
- * run is to stop. */
+ * The reader of a stream: cuts input into messages and passes them on in chunks, full ones while there is input,
+ * smaller ones when there is none at the moment. One function a framing; each reads everything there is and returns
+ * false if the run is to stop. */
 #ifndef GPUQUEUE_CUTTER_H
 #define GPUQUEUE_CUTTER_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file input.h
- * The bytes of the input FILEs, one file after another, through one buffer or past it. Used by the reader thread only. */
+ * The bytes of the input FILEs, one file after another, through one buffer or past it. Used by the reader's thread. */
 #ifndef GPUQUEUE_INPUT_H
 #define GPUQUEUE_INPUT_H
 
@@ -44,8 +44,8 @@ static inline uint8_t *input_bytes(const struct input *input) { return input->bu
 /** Offset in the file of input_bytes(). */
 static inline uint64_t input_offset(const struct input *input) { return input->taken_in - input_available(input); }
 
-/** One read() of up to \p size bytes of the open file to \p to, past the buffer. An error is reported and ends the file.
- * \return bytes, 0 at the end of the file, or READ_STOPPED (stop.h) */
+/** One read() of up to \p size bytes of the open file to \p to, past the buffer. An error is reported and ends the
+ * file. \return bytes, 0 at the end of the file, or READ_STOPPED (stop.h) */
 ssize_t input_read(struct input *input, void *to, size_t size);
 
 /** Whether a read would not have to wait, or need not within \p wait_ms. */

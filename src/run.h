@@ -2,8 +2,8 @@
 /** \file run.h
  * What the threads of a run share. Two kinds of run:
  *
- * - A stream (stream.h): input that is cut into messages. A reader makes chunks of them, pipelines with a lane each send
- *   them and print their results, the main thread writes these.
+ * - A stream (stream.h): input that is cut into messages. A reader makes chunks of them, pipelines with a lane each
+ *   send them and print their results, the main thread writes these.
  * - Items (reader.h, writer.h): files and dead letters, whose messages have names, sizes or keys of their own. A reader
  *   enqueues them on one lane, the main thread takes completions and prints them.
  *

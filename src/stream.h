@@ -35,7 +35,8 @@ bool stream_open(struct stream *stream, struct run *run, unsigned pipelines);
  * nothing is said about EPIPE) or the device did. */
 bool stream_run(struct stream *stream);
 
-/** The device was lost: tell, count and keep the messages that were being handled, as failed ones. Nothing else runs. */
+/** The device was lost: tell, count and keep the messages that were being handled, as failed ones, when nothing else
+ * runs any longer. */
 void stream_fail_suspects(struct stream *stream);
 
 void stream_free(struct stream *stream);
