@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void chunks_init(struct chunks *chunks, size_t most, uint64_t limit)
+void chunks_init(struct chunks *chunks, size_t most, size_t most_small, uint64_t limit)
 {
   memset(chunks, 0, sizeof *chunks);
   pthread_mutex_init(&chunks->lock, NULL);
@@ -17,6 +17,7 @@ void chunks_init(struct chunks *chunks, size_t most, uint64_t limit)
   condition_init(&chunks->freed);
   chunks->last = &chunks->first;
   chunks->most = most;
+  chunks->most_small = most_small;
   chunks->limit = limit;
 }
 
@@ -25,7 +26,7 @@ void chunks_free(struct chunks *chunks)
   while (chunks->all) {
     struct chunk *chunk = chunks->all;
     chunks->all = chunk->older;
-    free(chunk->data);
+    if (!chunk->is_small) free(chunk->data);
     free(chunk);
   }
   pthread_cond_destroy(&chunks->filled);
@@ -33,24 +34,51 @@ void chunks_free(struct chunks *chunks)
   pthread_mutex_destroy(&chunks->lock);
 }
 
+/** Count \p chunk among all; the lock is held. */
+static void link_chunk(struct chunks *chunks, struct chunk *chunk)
+{
+  chunk->newer = NULL;
+  chunk->older = chunks->all;
+  if (chunk->older) chunk->older->newer = chunk;
+  chunks->all = chunk;
+  chunks->bytes += chunk->capacity;
+}
+
 static struct chunk *make_chunk(struct chunks *chunks)
 {
-  struct chunk *chunk = allocate(sizeof *chunk);
+  struct chunk *chunk = allocate(sizeof *chunk + CHUNK_RECORDS * sizeof *chunk->records);
 
+  chunk->is_small = false;
   chunk->capacity = CHUNK_BYTES;
   chunk->data = allocate(chunk->capacity);
-  chunk->older = chunks->all;
-  chunks->all = chunk;
   chunks->made++;
-  chunks->bytes += chunk->capacity;
+  link_chunk(chunks, chunk);
   return chunk;
 }
 
-/** Whether there may be one more; the one that the reader gives away next counts. */
-static bool may_have_one(const struct chunks *chunks)
+static bool may_make_one(const struct chunks *chunks)
 {
-  if (chunks->sent + 1 >= chunks->limit) return false;
   return chunks->bytes < CHUNKS_BYTES && (chunks->spare || chunks->made < chunks->most);
+}
+
+static bool may_make_small_one(const struct chunks *chunks)
+{
+  return chunks->bytes < CHUNKS_BYTES && chunks->made_small < chunks->most_small;
+}
+
+/** Wait until there may be one more chunk, beside one that may be under way; the lock is held.
+ * \return false if the run is to stop. */
+static bool wait_for_one(struct chunks *chunks, bool (*may_make)(const struct chunks *), int64_t *waited_ns)
+{
+  int64_t begun_ns;
+
+  if (stop_requested()) return false;
+  if (chunks->sent + 1 < chunks->limit && may_make(chunks)) return true;
+  begun_ns = clock_ns();
+  while (!(chunks->sent + 1 < chunks->limit && may_make(chunks)) && !stop_requested())
+    condition_wait(&chunks->freed, &chunks->lock, WAIT_SLICE_NS);
+  *waited_ns += clock_ns() - begun_ns;
+  return !stop_requested();
 }
 
 struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns)
@@ -58,18 +86,11 @@ struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns)
   struct chunk *chunk = NULL;
 
   pthread_mutex_lock(&chunks->lock);
-  if (!may_have_one(chunks)) {
-    const int64_t begun_ns = clock_ns();
-    while (!may_have_one(chunks) && !stop_requested())
-      condition_wait(&chunks->freed, &chunks->lock, WAIT_SLICE_NS);
-    *waited_ns += clock_ns() - begun_ns;
-  }
-  if (!stop_requested()) {
+  if (wait_for_one(chunks, may_make_one, waited_ns)) {
     chunk = chunks->spare;
     if (chunk) chunks->spare = chunk->next;
     else chunk = make_chunk(chunks);
     chunk->count = 0;
-    chunk->next = NULL;
   }
   pthread_mutex_unlock(&chunks->lock);
   return chunk;
@@ -84,16 +105,47 @@ void chunks_grow(struct chunks *chunks, struct chunk *chunk, size_t capacity)
   chunk->capacity = capacity;
 }
 
-void chunks_send(struct chunks *chunks, struct chunk *chunk)
+/** The lock is held. */
+static void send_chunk(struct chunks *chunks, struct chunk *chunk)
 {
-  pthread_mutex_lock(&chunks->lock);
   chunk->sequence = chunks->sent++;
   chunk->left = chunk->count;
   chunk->next = NULL;
   *chunks->last = chunk;
   chunks->last = &chunk->next;
   if (chunks->hungry) pthread_cond_signal(&chunks->filled);
+}
+
+void chunks_send(struct chunks *chunks, struct chunk *chunk)
+{
+  pthread_mutex_lock(&chunks->lock);
+  send_chunk(chunks, chunk);
   pthread_mutex_unlock(&chunks->lock);
+}
+
+bool chunks_send_copy(struct chunks *chunks, const struct chunk *chunk, size_t bytes, int64_t *waited_ns)
+{
+  const size_t records_bytes = chunk->count * sizeof *chunk->records;
+  struct chunk *copy = allocate(sizeof *copy + records_bytes + bytes);
+  bool fine;
+
+  copy->first_number = chunk->first_number;
+  copy->count = chunk->count;
+  copy->is_small = true;
+  copy->capacity = bytes;
+  copy->data = (uint8_t *)copy->records + records_bytes;
+  memcpy(copy->records, chunk->records, records_bytes);
+  memcpy(copy->data, chunk->data, bytes);
+  pthread_mutex_lock(&chunks->lock);
+  fine = wait_for_one(chunks, may_make_small_one, waited_ns);
+  if (fine) {
+    chunks->made_small++;
+    link_chunk(chunks, copy);
+    send_chunk(chunks, copy);
+  }
+  pthread_mutex_unlock(&chunks->lock);
+  if (!fine) free(copy);
+  return fine;
 }
 
 void chunks_end(struct chunks *chunks)
@@ -133,8 +185,25 @@ void chunks_allow(struct chunks *chunks, uint64_t limit)
   pthread_mutex_unlock(&chunks->lock);
 }
 
+static void put_back_small(struct chunks *chunks, struct chunk *chunk)
+{
+  pthread_mutex_lock(&chunks->lock);
+  if (chunk->newer) chunk->newer->older = chunk->older;
+  else chunks->all = chunk->older;
+  if (chunk->older) chunk->older->newer = chunk->newer;
+  chunks->bytes -= chunk->capacity;
+  chunks->made_small--;
+  pthread_cond_signal(&chunks->freed);
+  pthread_mutex_unlock(&chunks->lock);
+  free(chunk);
+}
+
 void chunks_put_back(struct chunks *chunks, struct chunk *chunk)
 {
+  if (chunk->is_small) {
+    put_back_small(chunks, chunk);
+    return;
+  }
   if (chunk->capacity > CHUNK_BYTES) { /* large messages are the exception: their memory is not kept */
     free(chunk->data);
     chunk->data = allocate(CHUNK_BYTES);

@@ -12,6 +12,8 @@
 
 enum {
   CHUNK_BYTES = 256 * 1024,        /**< unless a message is larger: two or three stay in a processor's own cache */
+  SMALL_BYTES = 8 * 1024,          /**< with no more than that, and */
+  SMALL_RECORDS = 256,             /**< no more of these, a chunk is copied to one of the right size */
   CHUNK_RECORDS = 4096,            /**< a stop lets what a pipeline has begun finish, so this is not to be many */
   CHUNKS_BYTES = 64 * 1024 * 1024  /**< beyond this in all, a further chunk waits */
 };
@@ -29,8 +31,10 @@ struct chunk {
   size_t capacity;
   uint32_t count;                  /**< records */
   uint32_t left;                   /**< records not yet finished; the pipeline's */
-  struct chunk *next, *older;
-  struct chunk_record records[CHUNK_RECORDS];
+  bool is_small;                   /**< made for what it holds */
+  struct chunk *next;
+  struct chunk *older, *newer;     /**< among all */
+  struct chunk_record records[];
 };
 
 struct chunks {
@@ -38,14 +42,16 @@ struct chunks {
   pthread_cond_t filled, freed;
   struct chunk *first, **last;     /**< sent, oldest first */
   struct chunk *spare, *all;
-  size_t most, made, bytes;        /**< chunks there may be, that there are, and what they hold */
+  size_t most, made;               /**< chunks there may be, and that there are, */
+  size_t most_small, made_small;   /**< small ones not included; they are cheap, and slow input makes them of a line */
+  size_t bytes;                    /**< that all hold */
   unsigned hungry;                 /**< pipelines that wait for one; may be read without the lock, as a hint */
   uint64_t sent, limit;            /**< chunks; a chunk of number limit may not be sent yet */
   bool ended;
 };
 
 /** \param limit  see chunks_allow() */
-void chunks_init(struct chunks *chunks, size_t most, uint64_t limit);
+void chunks_init(struct chunks *chunks, size_t most, size_t most_small, uint64_t limit);
 void chunks_free(struct chunks *chunks);
 
 /** An empty chunk, for the reader. Waits until there may be one more. \return NULL if the run is to stop.
@@ -54,6 +60,11 @@ struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns);
 
 /** Make room for \p capacity bytes in \p chunk, which is being filled. */
 void chunks_grow(struct chunks *chunks, struct chunk *chunk, size_t capacity);
+
+/** Give a copy of \p chunk, which may be small, to the pipelines; its first \p bytes hold its messages. Waits until there
+ * may be one more. \return false if the run is to stop.
+ * \param waited_ns  how long it took is added */
+bool chunks_send_copy(struct chunks *chunks, const struct chunk *chunk, size_t bytes, int64_t *waited_ns);
 
 /** Give \p chunk to the pipelines. */
 void chunks_send(struct chunks *chunks, struct chunk *chunk);

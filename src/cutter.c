@@ -32,16 +32,28 @@ void cutter_free(struct cutter *c)
   input_free(&c->input);
 }
 
+/** Move the rest to the beginning of the chunk, which holds no messages. */
+static void begin_again(struct cutter *c)
+{
+  memmove(c->chunk->data, cutter_bytes(c), cutter_available(c));
+  c->used -= c->begin;
+  c->begin = 0;
+  c->chunk->count = 0;
+}
+
 /** Pass on the messages that were cut; what is behind them moves to a new chunk. */
 static bool pass_on(struct cutter *c)
 {
   const size_t rest = cutter_available(c);
-  struct chunk *chunk;
+  struct chunk *chunk = c->chunk;
 
-  if (c->chunk && c->chunk->count == 0) { /* what was before the rest was no message */
-    memmove(c->chunk->data, cutter_bytes(c), rest);
-    c->begin = 0;
-    c->used = rest;
+  if (chunk && chunk->count == 0) {
+    begin_again(c);
+    return true;
+  }
+  if (chunk && c->begin <= SMALL_BYTES && chunk->count <= SMALL_RECORDS) {
+    if (!chunks_send_copy(c->chunks, chunk, c->begin, &c->waits.chunks)) return false;
+    begin_again(c);
     return true;
   }
   chunk = chunks_get(c->chunks, &c->waits.chunks);

@@ -46,6 +46,25 @@ void outlet_free(struct outlet *outlet)
   pthread_mutex_destroy(&outlet->lock);
 }
 
+/** What was made for more than the usual, or for less, is not kept. \p pieces is a list. */
+void outlet_put_back(struct outlet *outlet, struct piece *pieces)
+{
+  while (pieces) {
+    struct piece *next = pieces->next;
+
+    if (pieces->text.capacity < PIECE_BYTES || pieces->text.capacity > 2 * PIECE_BYTES) {
+      buffer_free(&pieces->text);
+      free(pieces);
+    } else {
+      pthread_mutex_lock(&outlet->lock);
+      pieces->next = outlet->spare;
+      outlet->spare = pieces;
+      pthread_mutex_unlock(&outlet->lock);
+    }
+    pieces = next;
+  }
+}
+
 struct piece *outlet_get(struct outlet *outlet)
 {
   struct piece *piece;
@@ -63,6 +82,18 @@ struct piece *outlet_get(struct outlet *outlet)
   piece->text.used = 0;
   piece->messages = piece->result_bytes = 0;
   return piece;
+}
+
+struct piece *outlet_copy(struct outlet *outlet, struct piece *piece)
+{
+  struct piece *copy = allocate(sizeof *copy);
+
+  *copy = *piece;
+  copy->text.capacity = piece->text.used;
+  copy->text.data = allocate(copy->text.capacity);
+  memcpy(copy->text.data, piece->text.data, piece->text.used);
+  outlet_put_back(outlet, piece);
+  return copy;
 }
 
 /** A chunk whose turn it is may be ahead of the writer by a little, whatever waits behind it: nothing would move
@@ -156,22 +187,4 @@ struct piece *outlet_take(struct outlet *outlet, int64_t wait_ns, bool *ended)
   if (pieces || turn != outlet->turn) pthread_cond_broadcast(&outlet->drained);
   pthread_mutex_unlock(&outlet->lock);
   return pieces;
-}
-
-void outlet_put_back(struct outlet *outlet, struct piece *pieces)
-{
-  while (pieces) {
-    struct piece *next = pieces->next;
-
-    if (pieces->text.capacity > 2 * PIECE_BYTES) {
-      buffer_free(&pieces->text);
-      free(pieces);
-    } else {
-      pthread_mutex_lock(&outlet->lock);
-      pieces->next = outlet->spare;
-      outlet->spare = pieces;
-      pthread_mutex_unlock(&outlet->lock);
-    }
-    pieces = next;
-  }
 }

@@ -51,6 +51,9 @@ void outlet_free(struct outlet *outlet);
 /** An empty piece to fill. */
 struct piece *outlet_get(struct outlet *outlet);
 
+/** Have \p piece again. \return a copy that takes no more memory than it needs. */
+struct piece *outlet_copy(struct outlet *outlet, struct piece *piece);
+
 /** Hand over a piece of chunk number \p sequence, which may be NULL, and with \p last the last of it. May wait for the
  * writer. \param waited_ns  how long is added */
 void outlet_put(struct outlet *outlet, uint64_t sequence, struct piece *piece, bool last, int64_t *waited_ns);

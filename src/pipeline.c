@@ -15,6 +15,7 @@ enum {
   SEND_MOST = 256,           /* messages a call */
   RECEIVE_MOST = 256,        /* completions a call */
   YIELDS = 16,               /* looks without a sleep between them */
+  LITTLE_BYTES = 1024,       /* pieces of no more than this are copied to the right size */
   NAP_NS = 50 * 1000,        /* short enough not to be noticed, long enough for some hundred results */
   LINGER_NS = 500 * 1000,    /* how long results wait for more: people do not notice, and writes are larger */
   SLOW_NS = 2 * 1000 * 1000, /* from here on results are few, and the queue wakes whoever waits for one */
@@ -49,6 +50,7 @@ static void hand_over(struct pipeline *p, bool last)
   struct piece *piece = p->piece;
 
   p->piece = NULL;
+  if (piece->text.used <= LITTLE_BYTES) piece = outlet_copy(p->outlet, piece); /* it may wait with thousands like it */
   outlet_put(p->outlet, p->piece_chunk, piece, last, &p->waits.output);
 }
 

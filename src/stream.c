@@ -13,6 +13,7 @@
 
 enum {
   MOST_PIPELINES = 8,           /* each costs a lane, whose memory a GPU's driver has to pin */
+  MOST_SMALL = 65536,           /* messages that may be under way in a lane though each came alone */
   CHUNKS_A_PIPELINE = 3,        /* one is being sent, one finishes, one is ready */
   LARGE_LANE = 64 * 1024 * 1024 /* so many bytes of messages and results: the arena grows with that */
 };
@@ -39,14 +40,16 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
 {
   const size_t chunks = CHUNKS_A_PIPELINE * (size_t)pipelines + 2; /* and one that is being filled, one to come */
-  const size_t window = 4 * chunks;                     /* how far the reader may be ahead of the writer */
+  const uint32_t capacity = run->settings->queue.capacity;
+  const size_t small = (capacity < MOST_SMALL ? capacity : MOST_SMALL) * (size_t)pipelines;
+  const size_t window = 4 * chunks + small; /* how far the reader may be ahead of the writer */
   const bool ordered = run->settings->queue.ordered;
   unsigned i;
 
   memset(stream, 0, sizeof *stream);
   stream->run = run;
   stream->pipelines = allocate(pipelines * sizeof *stream->pipelines);
-  chunks_init(&stream->chunks, chunks, ordered ? window : UINT64_MAX);
+  chunks_init(&stream->chunks, chunks, small, ordered ? window : UINT64_MAX);
   outlet_init(&stream->outlet, ordered, window, pipelines);
   cutter_init(&stream->cutter, run, &stream->chunks);
   for (i = 0; i < pipelines; i++) {

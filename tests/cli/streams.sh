@@ -141,6 +141,31 @@ a_message_does_not_wait_for_others() {
   wait "$pid" 2>/dev/null
 }
 
+messages_that_come_alone_all_run_at_once() {
+  local pid i options
+  for options in --ordered --unordered; do
+    rm -f in
+    mkfifo in
+    # each runs for a minute, so none is done meanwhile; what is read has room in the queue and was sent, but for one
+    "$program" run --backend "$backend" --handler test_sleep --input-format fixed:4 --workers 1 --stall-ms 120000 \
+      $options --progress=always <in >out 2>err &
+    pid=$!
+    exec 9>in
+    for i in $(seq 1 100); do
+      printf '\0\x87\x93\x03' >&9
+      sleep 0.01
+    done
+    for i in $(seq 1 600); do
+      grep -q ' 400 B read' err && break
+      sleep 0.05
+    done
+    grep -q ' 400 B read' err || fail "$options: input is not read while messages run: $(tail -c 60 err)"
+    exec 9>&-
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null
+  done
+}
+
 tags_are_numbers() {
   "$program" info | grep -q "^compiler for handlers on $backend: /" || return 0
   cat >tag.c <<'EOF'
@@ -175,4 +200,5 @@ waits_are_told() {
 
 for_each_backend order_is_kept_by_any_number_of_threads framings_cross_chunks inputs_are_shown_beside_results \
   failures_have_their_numbers only_large_messages_take_no_memory a_slow_reader_of_results_holds_all_up \
-  a_stop_leaves_no_gap a_message_does_not_wait_for_others tags_are_numbers waits_are_told
+  a_stop_leaves_no_gap a_message_does_not_wait_for_others messages_that_come_alone_all_run_at_once \
+  tags_are_numbers waits_are_told
