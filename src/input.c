@@ -89,6 +89,7 @@ bool input_next(struct input *input)
       continue;
     }
     input->may_block = fstat(input->fd, &status) != 0 || !S_ISREG(status.st_mode);
+    output_widen_pipe(input->fd);
     return true;
   }
   return false;

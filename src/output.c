@@ -4,11 +4,14 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PIPE_BYTES = 1024 * 1024 }; /* what any user may have, unless the system says otherwise */
 
 void output_init(struct output *output, int fd, const char *name)
 {
@@ -17,6 +20,14 @@ void output_init(struct output *output, int fd, const char *name)
   output->error = 0;
   output->used = 0;
   output->buffer = allocate(OUTPUT_BUFFER_BYTES);
+  output_widen_pipe(fd);
+}
+
+void output_widen_pipe(int fd)
+{
+  const int now = fcntl(fd, F_GETPIPE_SZ);
+
+  if (now >= 0 && now < PIPE_BYTES) fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* refused past a user's share: no harm */
 }
 
 static bool write_all(struct output *output, const char *data, size_t size)

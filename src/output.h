@@ -25,6 +25,9 @@ bool output_write(struct output *output, const void *data, size_t size);
 bool output_base64(struct output *output, const uint8_t *data, size_t size);
 bool output_flush(struct output *output);
 
+/** If \p fd is a pipe, have it hold more, so that those at its ends are woken less often. */
+void output_widen_pipe(int fd);
+
 /** Whether \p fd is the regular file that the output goes to: reading what one writes would never end. */
 bool output_is_file(const struct output *output, int fd);
 
