@@ -13,6 +13,7 @@
 
 enum {
   MOST_PIPELINES = 8,           /* each costs a lane, whose memory a GPU's driver has to pin */
+  FEW_MESSAGES = 256,
   MOST_SMALL = 65536,           /* messages that may be under way in a lane though each came alone */
   CHUNKS_A_PIPELINE = 3,        /* one is being sent, one finishes, one is ready */
   LARGE_LANE = 64 * 1024 * 1024 /* so many bytes of messages and results: the arena grows with that */
@@ -31,7 +32,8 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 
   if (!stream_takes(settings)) return 1;
   if (settings->threads) return settings->threads;
-  if (queue->workers == 1) return 1; /* who asks for one worker may want the messages begun in the order of the input */
+  /* who asks for one worker, or for few messages under way, may want them begun in the order of the input */
+  if (queue->workers == 1 || queue->capacity < FEW_MESSAGES) return 1;
   if (queue->arena_bytes > LARGE_LANE || queue->max_message_bytes > LARGE_LANE / 4) return 1;
   if (input_total && input_total < CHUNK_BYTES * (uint64_t)MOST_PIPELINES) return 1; /* it would not be worth it */
   return count < 1 ? 1 : count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
