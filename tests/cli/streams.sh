@@ -117,6 +117,7 @@ a_stop_leaves_no_gap() {
 
 a_message_does_not_wait_for_others() {
   local pid i
+  [ "$backend" = cpu ] || return 0 # on a GPU messages that are run by one warp end together
   # test_sleep runs for as many microseconds as the first four bytes say: the second message for a minute
   rm -f in
   mkfifo in
