@@ -7,9 +7,9 @@
 #include "timing.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
   MOST_PIPELINES = 8,           /* each costs a lane, whose memory a GPU's driver has to pin */
@@ -24,11 +24,18 @@ bool stream_takes(const struct settings *settings)
   return settings->framing != FRAMING_FILES && settings->framing != FRAMING_DEAD_LETTERS;
 }
 
+/** The processors that this process may run on. */
+static int usable_cpus(void)
+{
+  cpu_set_t set;
+
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 {
   const gq_options *queue = &settings->queue;
-  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  long count = (cpus - 2) / 2; /* the others are the reader's, the writer's, and those who run handlers */
+  const int count = (usable_cpus() - 2) / 2; /* the others are the reader's, the writer's, and those who run handlers */
 
   if (!stream_takes(settings)) return 1;
   if (settings->threads) return settings->threads;
