@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../cli.h"
-#include "../progress.h"
+#include "../timing.h"
 #include "bench.h"
 
 static void *hand_main(void *argument)

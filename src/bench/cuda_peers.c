@@ -3,12 +3,10 @@
 #include <string.h>
 
 #include "../cli.h"
+#include "baselines.h"
 #include "bench.h"
 #include "content.h"
 #include "peers.h"
-
-#ifdef GQ_HAVE_CUDA_BASELINES
-#include "baselines.h"
 
 static void take_result(const gq_baseline_result *result, struct figures *figures)
 {
@@ -69,6 +67,7 @@ static bool measure_all(struct bench *bench, const char *scenario, int kind, siz
   }
   return true;
 }
+
 bool cuda_peers_describe(size_t index, const char **name, const char **summary)
 {
   size_t count;
@@ -94,29 +93,3 @@ bool cuda_peers_bandwidth(struct bench *bench, const char *scenario, size_t payl
 {
   return measure_all(bench, scenario, GQ_BASELINE_BANDWIDTH, payload, 1);
 }
-#else
-/* A build without them. */
-bool cuda_peers_describe(size_t index, const char **name, const char **summary)
-{
-  (void)index, (void)name, (void)summary;
-  return false;
-}
-
-bool cuda_peers_latency(struct bench *bench, const char *scenario, const struct content *content)
-{
-  (void)bench, (void)scenario, (void)content;
-  return true;
-}
-
-bool cuda_peers_rate(struct bench *bench, const char *scenario, const struct content *content, unsigned threads)
-{
-  (void)bench, (void)scenario, (void)content, (void)threads;
-  return true;
-}
-
-bool cuda_peers_bandwidth(struct bench *bench, const char *scenario, size_t payload)
-{
-  (void)bench, (void)scenario, (void)payload;
-  return true;
-}
-#endif

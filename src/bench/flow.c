@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../cli.h"
-#include "../progress.h"
+#include "../timing.h"
 #include "content.h"
 
 enum { LEDGER_TAGGED = 65536, LANE_STEP = 977 };

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../progress.h"
+#include "../timing.h"
 
 /* A gap in a thread that only reads the clock: an interrupt, another process, or the host of this machine. */
 #define GAP_NS 5000

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../cli.h"
-#include "../progress.h"
+#include "../timing.h"
 #include "../stop.h"
 #include "bench.h"
 #include "channel.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../cli.h"
-#include "../progress.h"
+#include "../timing.h"
 #include "../stop.h"
 #include "bench.h"
 #include "content.h"

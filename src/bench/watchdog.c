@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "../cli.h"
-#include "../progress.h"
+#include "../timing.h"
 
 #define NOTHING_EXPECTED INT64_MAX
 
