@@ -55,17 +55,17 @@ static int init_failure_status(gq_status status)
 static int open_run(struct run *run, struct settings *settings)
 {
   const uint64_t input_total = measure_input(settings);
-  const unsigned lanes = stream_pipelines(settings, input_total);
   gq_status status;
 
   memset(run, 0, sizeof *run);
+  run->pipelines = stream_pipelines(settings, input_total);
   run->settings = settings;
   run->input_total = input_total;
   if (settings->dead_letters) {
     run->dead_letters = dead_letters_open(settings->dead_letters, settings->queue.handler);
     if (!run->dead_letters) return EXIT_SYSTEM;
   }
-  if (settings->queue.lanes < lanes) settings->queue.lanes = lanes;
+  if (settings->queue.lanes < run->pipelines) settings->queue.lanes = run->pipelines;
   status = gq_init(&run->queue, &settings->queue);
   if (status != GQ_OK) {
     complain("%s", gq_last_error());
@@ -140,7 +140,7 @@ static int run_it(struct run *run)
   bool fine;
   int status;
 
-  if (is_stream && !stream_open(&stream, run, stream_pipelines(run->settings, run->input_total))) {
+  if (is_stream && !stream_open(&stream, run, run->pipelines)) {
     stream_free(&stream);
     gq_shutdown(run->queue, 0);
     return EXIT_SYSTEM;

@@ -37,6 +37,7 @@ struct run {
   gq_output format;                  /**< of results */
   struct progress *progress;         /**< NULL: not shown */
   const struct stream *stream;       /**< NULL: the messages are items */
+  unsigned pipelines;                /**< of the stream */
   uint64_t received, result_bytes;   /**< messages finished and, of a stream, written; the main thread's */
   uint64_t input_total;              /**< bytes of input, or files with FRAMING_FILES; 0: not known */
   _Atomic uint64_t input_done;       /**< how much of that was read */

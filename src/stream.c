@@ -32,6 +32,19 @@ static int usable_cpus(void)
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+/** Whether the handler has a state, which messages may change: then one is to begin after the other, about as they came.
+ * What cannot be told, gq_init() will complain of. */
+static bool keeps_state(const gq_options *queue)
+{
+  const gq_handler_info *info;
+  bool keeps;
+
+  if (gq_handler_inspect(queue, &info) != GQ_OK) return true;
+  keeps = strcmp(info->state, "none") != 0;
+  gq_handler_info_free(info);
+  return keeps;
+}
+
 unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 {
   const gq_options *queue = &settings->queue;
@@ -43,7 +56,8 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
   if (queue->workers == 1 || queue->capacity < FEW_MESSAGES) return 1;
   if (queue->arena_bytes > LARGE_LANE || queue->max_message_bytes > LARGE_LANE / 4) return 1;
   if (input_total && input_total < CHUNK_BYTES * (uint64_t)MOST_PIPELINES) return 1; /* it would not be worth it */
-  return count < 1 ? 1 : count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
+  if (count <= 1 || keeps_state(queue)) return 1;
+  return count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
 }
 
 bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
