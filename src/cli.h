@@ -27,6 +27,7 @@ void show_status_line(const char *line);
 /** malloc and realloc that end the program with a message when memory runs out: the command keeps only small
  * tables and bounded buffers, so there is nothing better to do. */
 void *allocate(size_t bytes);
+void *allocate_aligned(size_t alignment, size_t bytes); /**< \p bytes is a multiple of \p alignment */
 void *reallocate(void *memory, size_t bytes);
 
 /** The subcommands: argv[0] is the subcommand's name. They return the exit status. */

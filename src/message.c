@@ -117,6 +117,11 @@ void *allocate(size_t bytes)
   return or_exit(malloc(bytes ? bytes : 1), bytes);
 }
 
+void *allocate_aligned(size_t alignment, size_t bytes)
+{
+  return or_exit(aligned_alloc(alignment, bytes), bytes);
+}
+
 void *reallocate(void *memory, size_t bytes)
 {
   return or_exit(realloc(memory, bytes ? bytes : 1), bytes);

@@ -21,24 +21,26 @@ struct trouble {
   char text[512];
 };
 
+/* What a thread writes for each message has lines of its own, for otherwise the bench would measure their way between
+ * the sender's cache and the receiver's. */
+#define FLOW_LINE _Alignas(128)
+
 struct flow {
-  const struct traffic *traffic;
+  FLOW_LINE const struct traffic *traffic;
   struct trouble *trouble;
   gq_queue *lane;
   unsigned index;
   bool tagged;                /**< messages carry their number as tag, from 1 on */
   uint64_t start;             /**< message 0 has the content of this number: lanes differ */
-  /* the sender's */
-  uint64_t next;
   _Atomic uint64_t total;     /**< how many there will be; UINT64_MAX: not yet known. Set before the last is sent */
-  /* the receiver's */
-  uint64_t received, bytes_out;
   uint8_t *ledger;            /**< by content: how often it came, modulo 256 */
   uint32_t ledger_mask;
   struct samples *samples;    /**< latencies are kept here; NULL: not at all */
   int64_t begin;              /**< with samples: when message 0 was to be sent, and each a pause after the one before */
   double pause_ns;
   uint64_t *latest;           /**< by key, the latest message taken; NULL without keys */
+  FLOW_LINE uint64_t next;    /**< the sender's */
+  FLOW_LINE uint64_t received, bytes_out; /**< the receiver's */
 };
 
 void flow_init(struct flow *flow, const struct traffic *traffic, unsigned index, struct trouble *trouble);

@@ -14,7 +14,11 @@
 #include "nvml.h"
 
 #if defined(__VERSION__)
-#define COMPILER __VERSION__
+#if defined(__clang__)
+#define COMPILER __VERSION__ /* "Clang 14.0.6 (...)" */
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 #else
 #define COMPILER "unknown"
 #endif
@@ -84,6 +88,21 @@ static void describe_cpu(struct machine *machine)
     snprintf(machine->kernel, sizeof machine->kernel, "%.60s %.80s %.60s", name.sysname, name.release, name.machine);
 }
 
+/** The first word of \p line that looks like "580.159.04", in its place; else all of it stays. */
+static void keep_version(char *line)
+{
+  char *word, *end;
+
+  for (word = line; *word; word = end + strspn(end, " \t")) {
+    end = word + strcspn(word, " \t");
+    if (end > word && strspn(word, "0123456789.") == (size_t)(end - word) && memchr(word, '.', (size_t)(end - word))) {
+      memmove(line, word, (size_t)(end - word));
+      line[end - word] = '\0';
+      return;
+    }
+  }
+}
+
 static void describe_gpu(struct machine *machine, int number)
 {
   gq_device_info device;
@@ -96,6 +115,7 @@ static void describe_gpu(struct machine *machine, int number)
   machine->gpu_sms = device.sms;
   machine->gpu_memory_bytes = device.memory_bytes;
   first_line("/proc/driver/nvidia/version", machine->driver, sizeof machine->driver);
+  keep_version(machine->driver);
   nvml_describe(number, machine->gpu_clocks, sizeof machine->gpu_clocks);
 }
 

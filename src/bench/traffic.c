@@ -21,7 +21,7 @@
 
 /** A producer, a consumer, or both in one: every \ref step th lane from \ref first on. */
 struct party {
-  struct flow *flows;
+  FLOW_LINE struct flow *flows;
   unsigned first, step, count; /**< of flows: all lanes */
   size_t batch;
   int64_t end;                 /**< when to send no more */
@@ -132,7 +132,7 @@ static void do_both(void *argument)
 static bool run_once(struct bench *bench, const struct traffic *t, struct flow *flows, double seconds, double *took)
 {
   const unsigned roles = t->separate ? 2 : 1;
-  struct party *parties = allocate(t->threads * roles * sizeof *parties);
+  struct party *parties = allocate_aligned(_Alignof(struct party), t->threads * roles * sizeof *parties);
   int64_t begin = clock_ns(), end = 0;
   struct crew crew;
   bool fine = true;
@@ -202,7 +202,7 @@ static bool run_repeats(struct bench *bench, const struct traffic *t, struct flo
 
 bool traffic_measure(struct bench *bench, const struct traffic *traffic, struct figures *figures)
 {
-  struct flow *flows = allocate(traffic->lane_count * sizeof *flows);
+  struct flow *flows = allocate_aligned(_Alignof(struct flow), traffic->lane_count * sizeof *flows);
   struct trouble trouble;
   unsigned i;
   bool fine;
