@@ -35,8 +35,9 @@ enum { GQ_EXT_KEY = 0, GQ_EXT_ROOM = 2, GQ_EXT_TAG = 3, GQ_EXT_RESULT_SLOT = 5 }
 #define GQ_SLOT_BYTES 256u /* slots are counted in this unit from the start of the arena */
 #define GQ_MAX_DEPENDENCY 0xffffffu
 
-/* One message in 64 is timed: its position is a multiple of this. */
-#define GQ_SAMPLE 64u
+/* One message in 128 is timed: its position is a multiple of this. The clocks of both sides and four words over the bus
+ * cost such a message a microsecond, which is to be seen in less than one message of a hundred. */
+#define GQ_SAMPLE 128u
 
 /** The tag of position \p p in a ring of 2^\p ring_log2 cells. */
 GQ_CONSUMER uint32_t gq_tag(uint64_t p, unsigned ring_log2) { return (uint32_t)(p >> ring_log2) + 1u; }

@@ -122,14 +122,14 @@ static void assert_percentiles(const gq_latency *l, const char *stage, uint64_t 
 /* Bounds that a clock in wrong units or with a wrong origin breaks, and a busy machine does not. */
 START_TEST(latencies_are_measured)
 {
-  enum { MESSAGES = 640 };
+  enum { MESSAGES = 1280 };
   const gq_options options = suite_options("test_sleep");
   gq_queue *queue = suite_open(&options);
   const int64_t before = support_now_ns();
   for (size_t i = 0; i < MESSAGES; i++) assert_status(suite_take(queue, suite_enqueue_sleep(queue, 200, 0, 0)), GQ_OK);
   const uint64_t took = (uint64_t)(support_now_ns() - before);
   const gq_statistics s = suite_stats(queue);
-  ck_assert_uint_eq(s.total.samples, MESSAGES / 64);   /* one message in 64 */
+  ck_assert_uint_eq(s.total.samples, MESSAGES / 128); /* one message in 128 */
   assert_percentiles(&s.wait, "wait", 0, took);
   assert_percentiles(&s.handler, "handler", 190000, took);
   assert_percentiles(&s.deliver, "deliver", 0, took);
