@@ -212,26 +212,31 @@ static uint32_t key_slot(uint64_t key)
   return (uint32_t)(key ^ key >> 31) & (GQ_KEY_SLOTS - 1);
 }
 
-/* The position and the place in its key's chain are taken together, so that chains always point backwards. */
-bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position)
+/* The message before \p position with this key, as a distance; 0 if there is none or it has finished. */
+static uint32_t dependency(gq_lane *lane, uint64_t key, uint64_t position)
 {
-  bool claimed = false;
+  uint64_t *last = &lane->key_last[key_slot(key)];
+  const uint64_t before = *last, d = before - 1;
+
+  *last = position + 1;
+  /* A message that is taken or released has finished: nothing to wait for. */
+  if (!before || position - d >= lane->capacity ||
+      (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~GQ_PINNED) != d) return 0;
+  return (uint32_t)(position - d);
+}
+
+/* The positions and the places in the keys' chains are taken together, so that chains always point backwards. */
+size_t gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, size_t max, uint64_t *first)
+{
+  size_t n = 0;
 
   pthread_mutex_lock(&lane->key_lock);
   if (!lane->key_last) lane->key_last = calloc(GQ_KEY_SLOTS, sizeof *lane->key_last);
-  if (lane->key_last && gq_lane_claim(lane, 1, position) == 1) {
-    uint64_t *last = &lane->key_last[key_slot(out->message->key)];
-    const uint64_t d = *last - 1;
-
-    claimed = true;
-    /* A message that is taken or released has finished: nothing to wait for. */
-    if (*last && *position - d < lane->capacity &&
-        (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~GQ_PINNED) == d)
-      out->dependency = (uint32_t)(*position - d);
-    *last = *position + 1;
-  }
+  if (lane->key_last) n = gq_lane_claim(lane, max, first);
+  for (size_t i = 0; i < n; i++)
+    if (out[i].message->key) out[i].dependency = dependency(lane, out[i].message->key, *first + i);
   pthread_mutex_unlock(&lane->key_lock);
-  return claimed;
+  return n;
 }
 
 /* ---------------------------------------------------------------------------------------------- receiving */

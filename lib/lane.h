@@ -104,8 +104,8 @@ void gq_lane_unprepare(gq_lane *lane, gq_outgoing *out, uint64_t reserved);
 /** Claim up to \p max consecutive positions. \return how many, 0 if the ring is full. */
 size_t gq_lane_claim(gq_lane *lane, size_t max, uint64_t *first);
 
-/** Claim a position for a message with a key, and its place among those. \return false if the ring is full. */
-bool gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, uint64_t *position);
+/** gq_lane_claim() for prepared messages of which some have a key: each gets its place among those with its key. */
+size_t gq_lane_claim_keyed(gq_lane *lane, gq_outgoing *out, size_t max, uint64_t *first);
 
 /** A finished message as its client sees it. */
 typedef struct gq_finished {

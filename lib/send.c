@@ -32,11 +32,8 @@ static bool is_plain(const gq_lane *lane, const gq_message *m)
 /* Prepare and claim; no waiting. */
 static gq_status try_claim(gq_lane *lane, const gq_message *m, uint64_t reserved, gq_outgoing *out, uint64_t *position)
 {
-  bool claimed;
-
   if (gq_lane_prepare(lane, m, reserved, out) != GQ_OK) return GQ_FULL;
-  claimed = m->key ? gq_lane_claim_keyed(lane, out, position) : gq_lane_claim(lane, 1, position) == 1;
-  if (claimed) return GQ_OK;
+  if ((m->key ? gq_lane_claim_keyed(lane, out, 1, position) : gq_lane_claim(lane, 1, position)) == 1) return GQ_OK;
   gq_lane_unprepare(lane, out, reserved);
   return GQ_FULL;
 }
@@ -147,8 +144,8 @@ static size_t send_plain_run(gq_queue *queue, const gq_message *messages, size_t
   return sent;
 }
 
-/* Send what is ready of the messages without keys that come first, up to BATCH. \p sent: how many those were; messages
- * that are wrong are not among them. \return what is wrong with the first, or GQ_OK. */
+/* Send what is ready of the messages that come first, up to BATCH. \p sent: how many those were; messages that are wrong
+ * are not among them. \return what is wrong with the first, or GQ_OK. */
 static gq_status send_prepared_run(gq_queue *queue, const gq_message *messages, size_t count, uint64_t *ids,
                                    uint64_t *bytes, size_t *sent)
 {
@@ -156,15 +153,16 @@ static gq_status send_prepared_run(gq_queue *queue, const gq_message *messages, 
   gq_outgoing out[BATCH];
   size_t ready = 0;
   uint64_t first = 0, now;
+  bool keyed = false;
 
-  while (ready < count && ready < BATCH && !messages[ready].key) {
+  for (*sent = 0; ready < count && ready < BATCH; ready++) {
     const gq_status status = check_message(queue, &messages[ready], false);
 
     if (status != GQ_OK && ready == 0) return status;
     if (status != GQ_OK || gq_lane_prepare(lane, &messages[ready], GQ_NO_SLOT, &out[ready]) != GQ_OK) break;
-    ready++;
+    keyed |= messages[ready].key != 0;
   }
-  *sent = ready ? gq_lane_claim(lane, ready, &first) : 0;
+  if (ready) *sent = keyed ? gq_lane_claim_keyed(lane, out, ready, &first) : gq_lane_claim(lane, ready, &first);
   for (size_t i = *sent; i < ready; i++) gq_lane_unprepare(lane, &out[i], GQ_NO_SLOT);
   now = stamp_time(first, *sent);
   for (size_t i = 0; i < *sent; i++) {
@@ -207,7 +205,7 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
     if (plain == 0) status = send_prepared_run(queue, messages + at, count - at, ids ? ids + at : NULL, &bytes, &sent);
     at += sent;
     if (status != GQ_OK || sent > 0) continue;
-    /* A key, or no room: one message the long way, waking the consumer so that room can come. */
+    /* No room: one message the long way, waking the consumer so that room can come. */
     gq_wake_consumer(core, queue->lane);
     status = gq_enqueue(queue, &messages[at], time_left(timeout_ns, begin), ids ? &ids[at] : NULL);
     if (status == GQ_OK) at++;

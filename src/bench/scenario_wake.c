@@ -62,8 +62,8 @@ static bool round_trip(struct bench *bench, struct session *session, const struc
   status = gq_enqueue(session->lanes[0], &message, PATIENCE_NS, &id);
   if (status == GQ_OK) status = gq_dequeue_result(session->lanes[0], id, result, &size, PATIENCE_NS);
   *ns = clock_ns() - *ns;
-  if (!session_check(bench, status, "a message to a parked queue")) return false;
-  if (content_matches(content, number, result, size)) return true;
+  if (status != GQ_TOO_SMALL && !session_check(bench, status, "a message to a parked queue")) return false;
+  if (status == GQ_OK && content_matches(content, number, result, size)) return true;
   return bench_fail(bench, EXIT_MESSAGES_FAILED, "message %" PRIu64 " to a parked queue: its result is wrong", number);
 }
 

@@ -108,7 +108,7 @@ GQ_HANDLER(fickle, GQ_NO_ARGS, GQ_SUMMARY("what time it is") GQ_SCOPES(thread) G
 {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  gq_reply_decimal(ctx, reply, (uint64_t)now.tv_nsec);
+  gq_reply_decimal(ctx, reply, 1000000000u + (uint64_t)now.tv_nsec); /* of ten digits */
   return 0;
 }
 END
