@@ -48,6 +48,35 @@ START_TEST(the_same_key_finishes_in_order)
 }
 END_TEST
 
+START_TEST(a_batch_keeps_the_order_of_its_keys)
+{
+  enum { BATCH = 100, KEYS = 7 };
+  gq_options options = suite_options("test_sleep");
+  options.workers = 4;
+  options.capacity = 64; /* a batch does not fit */
+  gq_queue *queue = suite_open(&options);
+  support_random random = { 7 };
+  uint32_t sent[MOST_KEYS] = { 0 }, number[MOST_KEYS] = { 0 };
+  for (size_t round = 0; round < support_scaled(40) + 2; round++) {
+    unsigned char data[BATCH][4];
+    gq_message messages[BATCH];
+    size_t done, all = 0;
+    for (size_t i = 0; i < BATCH; i++) {
+      const size_t key = 1 + support_below(&random, KEYS);
+      memcpy(data[i], (unsigned char[4]){ (unsigned char)support_below(&random, 40), 0, 0, 0 }, 4);
+      messages[i] = (gq_message){ .data = data[i], .size = 4, .key = key, .tag = TAG(key, sent[key]++) };
+    }
+    while (all < BATCH) {
+      const gq_status status = gq_enqueue_batch(queue, messages + all, BATCH - all, 0, NULL, &done);
+      ck_assert(status == GQ_OK || status == GQ_FULL);
+      all += done;
+      if (done) poll_in_order(queue, done, number);
+    }
+  }
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(retries_keep_the_order)
 {
   gq_options options = suite_options("test_fail");
@@ -159,6 +188,7 @@ int main(void)
 {
   const suite_test tests[] = {
     SUITE_TEST(the_same_key_finishes_in_order),
+    SUITE_TEST(a_batch_keeps_the_order_of_its_keys),
     SUITE_TEST(retries_keep_the_order),
     SUITE_TEST(a_failed_message_lets_the_next_of_its_key_go),
     SUITE_TEST(another_key_does_not_wait),

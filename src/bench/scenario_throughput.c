@@ -5,7 +5,7 @@
 #include "trial.h"
 
 /* The queue's own rings must not be the limit. */
-enum { CAPACITY = 32768, BATCH = 256 };
+enum { CAPACITY = 4096, BATCH = 256 };
 
 static const char *const call_names[] = {[CALLS_BATCH] = "batch", [CALLS_SINGLE] = "single",
                                           [CALLS_RESERVE] = "reserve"};
