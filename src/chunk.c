@@ -41,7 +41,6 @@ static void link_chunk(struct chunks *chunks, struct chunk *chunk)
   chunk->older = chunks->all;
   if (chunk->older) chunk->older->newer = chunk;
   chunks->all = chunk;
-  chunks->bytes += chunk->capacity;
 }
 
 static struct chunk *make_chunk(struct chunks *chunks)
@@ -96,12 +95,9 @@ struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns)
   return chunk;
 }
 
-void chunks_grow(struct chunks *chunks, struct chunk *chunk, size_t capacity)
+void chunk_grow(struct chunk *chunk, size_t capacity)
 {
   chunk->data = reallocate(chunk->data, capacity);
-  pthread_mutex_lock(&chunks->lock);
-  chunks->bytes += capacity - chunk->capacity;
-  pthread_mutex_unlock(&chunks->lock);
   chunk->capacity = capacity;
 }
 
@@ -111,6 +107,7 @@ static void send_chunk(struct chunks *chunks, struct chunk *chunk)
   chunk->sequence = chunks->sent++;
   chunk->left = chunk->count;
   chunk->next = NULL;
+  chunks->bytes += chunk->capacity;
   *chunks->last = chunk;
   chunks->last = &chunk->next;
   if (chunks->hungry) pthread_cond_signal(&chunks->filled);
@@ -200,17 +197,19 @@ static void put_back_small(struct chunks *chunks, struct chunk *chunk)
 
 void chunks_put_back(struct chunks *chunks, struct chunk *chunk)
 {
+  const size_t held = chunk->capacity;
+
   if (chunk->is_small) {
     put_back_small(chunks, chunk);
     return;
   }
-  if (chunk->capacity > CHUNK_BYTES) { /* large messages are the exception: their memory is not kept */
+  if (held > CHUNK_BYTES) { /* large messages are the exception: their memory is not kept */
     free(chunk->data);
     chunk->data = allocate(CHUNK_BYTES);
+    chunk->capacity = CHUNK_BYTES;
   }
   pthread_mutex_lock(&chunks->lock);
-  chunks->bytes -= chunk->capacity - CHUNK_BYTES;
-  chunk->capacity = CHUNK_BYTES;
+  chunks->bytes -= held;
   chunk->next = chunks->spare;
   chunks->spare = chunk;
   pthread_cond_signal(&chunks->freed);

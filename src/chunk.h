@@ -15,7 +15,7 @@ enum {
   SMALL_BYTES = 8 * 1024,          /**< with no more than that, and */
   SMALL_RECORDS = 256,             /**< no more of these, a chunk is copied to one of the right size */
   CHUNK_RECORDS = 4096,            /**< a stop lets what a pipeline has begun finish, so this is not to be many */
-  CHUNKS_BYTES = 64 * 1024 * 1024  /**< beyond this in all, a further chunk waits */
+  CHUNKS_BYTES = 64 * 1024 * 1024  /**< with so many under way, a further chunk waits */
 };
 
 /** A message in its chunk. */
@@ -44,7 +44,8 @@ struct chunks {
   struct chunk *spare, *all;
   size_t most, made;               /**< chunks there may be, and that there are, */
   size_t most_small, made_small;   /**< small ones not included; they are cheap, and slow input makes them of a line */
-  size_t bytes;                    /**< that all hold */
+  size_t bytes;                    /**< of those sent and not put back. Not of the one being filled: a message may be
+                                        larger than CHUNKS_BYTES, and its chunk would wait for itself */
   unsigned hungry;                 /**< pipelines that wait for one; may be read without the lock, as a hint */
   uint64_t sent, limit;            /**< chunks; a chunk of number limit may not be sent yet */
   bool ended;
@@ -59,7 +60,7 @@ void chunks_free(struct chunks *chunks);
 struct chunk *chunks_get(struct chunks *chunks, int64_t *waited_ns);
 
 /** Make room for \p capacity bytes in \p chunk, which is being filled. */
-void chunks_grow(struct chunks *chunks, struct chunk *chunk, size_t capacity);
+void chunk_grow(struct chunk *chunk, size_t capacity);
 
 /** Give a copy of \p chunk, which may be small, to the pipelines; its first \p bytes hold its messages. Waits until there
  * may be one more. \return false if the run is to stop.

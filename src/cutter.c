@@ -58,7 +58,7 @@ static bool pass_on(struct cutter *c)
   }
   chunk = chunks_get(c->chunks, &c->waits.chunks);
   if (!chunk) return false;
-  if (chunk->capacity < rest) chunks_grow(c->chunks, chunk, rest);
+  if (chunk->capacity < rest) chunk_grow(chunk, rest);
   if (c->chunk) {
     memcpy(chunk->data, cutter_bytes(c), rest);
     chunks_send(c->chunks, c->chunk);
@@ -79,7 +79,7 @@ enum fill cutter_fill(struct cutter *c)
   if (is_full && c->chunk->count && c->read_most < CHUNK_BYTES) c->read_most *= 2;
   if (is_full || !input_is_ready(&c->input, chunks_are_wanted(c->chunks) ? 0 : PATIENCE_MS))
     if (!pass_on(c)) return FILL_STOPPED; /* results must not wait for input */
-  if (c->used == c->chunk->capacity) chunks_grow(c->chunks, c->chunk, 2 * c->chunk->capacity);
+  if (c->used == c->chunk->capacity) chunk_grow(c->chunk, 2 * c->chunk->capacity);
   room = c->chunk->capacity - c->used;
   if (room > c->read_most && c->chunk->capacity == CHUNK_BYTES) room = c->read_most;
   begun_ns = clock_ns();
@@ -97,7 +97,7 @@ enum fill cutter_need(struct cutter *c, size_t size)
 
     if (c->chunk->capacity - c->begin < size) {
       if (!pass_on(c)) return FILL_STOPPED;
-      if (c->chunk->capacity - c->begin < size) chunks_grow(c->chunks, c->chunk, c->begin + size);
+      if (c->chunk->capacity - c->begin < size) chunk_grow(c->chunk, c->begin + size);
     }
     fill = cutter_fill(c);
     if (fill != FILL_MORE) return fill;

@@ -81,6 +81,38 @@ only_large_messages_take_no_memory() {
   expect_out 'messages that are all too large' ''
 }
 
+# The bound on the memory of what is under way must not hold up the message that would have to go first.
+messages_larger_than_all_that_may_wait() {
+  local i
+  [ "$backend" = cpu ] || return 0 # pinned memory for such messages takes a GPU's driver seconds
+  for i in 1 2 3; do
+    head -c $((70 * 1024 * 1024 + i)) /dev/zero | tr '\0' $i
+    printf '\nshort\n'
+  done >in
+  expect_status 0 'large among short' run --handler crc32c --threads 2 --max-message-bytes 128M --with-input in
+  sed 's/^........  //' out | cmp - in || fail "large messages among short ones"
+}
+
+chunks_of_many_threads_are_used_again() {
+  [ "$backend" = cpu ] && "$program" info | grep -q '^compiler for handlers on cpu: /' || return 0
+  cat >slow.c <<'END'
+#include <time.h>
+#include <gpuqueue/handler.h>
+GQ_HANDLER(slow, GQ_NO_ARGS, GQ_SUMMARY("sleeps at first") GQ_SCOPES(thread) GQ_OUTPUT(text) GQ_RESULT(0, 20))
+{
+  static uint32_t count;
+  const struct timespec pause = {1, 0};
+  if (__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) < 2) nanosleep(&pause, NULL);
+  gq_reply_decimal(ctx, reply, msg->size);
+  return 0;
+}
+END
+  head -c $((120 * 1024 * 1024)) /dev/zero | tr '\0' x | fold -w 2047 >in
+  expect_status 0 '256 threads' env XDG_CACHE_HOME="$PWD/cache" timeout 120 "$program" run --backend cpu --workers 2 \
+    --handler ./slow.c --max-message-bytes 4K --arena-bytes 256K --threads 256 in
+  [ "$(grep -c '^2047$' out)" = $((120 * 1024 * 1024 / 2047)) ] || fail "256 threads lost results: $(wc -l <out)"
+}
+
 a_slow_reader_of_results_holds_all_up() {
   local held pid
   [ "$backend" = cpu ] || return 0
@@ -200,6 +232,6 @@ waits_are_told() {
 }
 
 for_each_backend order_is_kept_by_any_number_of_threads framings_cross_chunks inputs_are_shown_beside_results \
-  failures_have_their_numbers only_large_messages_take_no_memory a_slow_reader_of_results_holds_all_up \
-  a_stop_leaves_no_gap a_message_does_not_wait_for_others messages_that_come_alone_all_run_at_once \
-  tags_are_numbers waits_are_told
+  failures_have_their_numbers only_large_messages_take_no_memory messages_larger_than_all_that_may_wait \
+  chunks_of_many_threads_are_used_again a_slow_reader_of_results_holds_all_up a_stop_leaves_no_gap \
+  a_message_does_not_wait_for_others messages_that_come_alone_all_run_at_once tags_are_numbers waits_are_told
