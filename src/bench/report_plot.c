@@ -27,7 +27,8 @@ static double metric_of(const struct figures *f, enum metric metric)
 enum { BY_MAX = 3, METRICS_MAX = 3, FIXED_MAX = 2 };
 
 /** A chart: \ref metrics of the points of \ref scenario over its parameter \ref x. Points that differ in one of the
- * parameters \ref by are in series of their own; of the parameters \ref fixed, only the first point's value counts. */
+ * parameters \ref by are in series of their own; of the parameters \ref fixed, only the value of a queue's
+ * first point counts. */
 struct drawing {
   const char *scenario, *title, *x, *x_label, *y_label;
   bool x_by_10;
@@ -99,19 +100,38 @@ static bool same_value(const struct parameter *a, const struct parameter *b)
   return a->number == b->number;
 }
 
-/** Whether the drawing is of \p point; \p first: the first one of its scenario. */
+/** Whether the drawing is of \p point; \p first: the first of its scenario that is a queue's. What a baseline has no
+ * parameter for does not matter. */
 static bool shows(const struct drawing *drawing, const struct point *point, const struct point *first)
 {
   size_t i;
 
-  for (i = 0; i < FIXED_MAX && drawing->fixed[i]; i++)
-    if (!same_value(point_parameter(point, drawing->fixed[i]), point_parameter(first, drawing->fixed[i]))) return false;
+  for (i = 0; i < FIXED_MAX && drawing->fixed[i]; i++) {
+    const struct parameter *value = point_parameter(point, drawing->fixed[i]);
+
+    if (!value && point->is_baseline) continue;
+    if (!same_value(value, point_parameter(first, drawing->fixed[i]))) return false;
+  }
   return true;
+}
+
+/** The first point of a queue that has what \p drawing is drawn over, or NULL. */
+static const struct point *first_of(const struct bench *bench, const struct drawing *drawing)
+{
+  size_t i;
+
+  for (i = 0; i < bench->point_count; i++) {
+    const struct point *point = bench->points[i];
+
+    if (!point->is_baseline && strcmp(point->scenario, drawing->scenario) == 0 && point_parameter(point, drawing->x))
+      return point;
+  }
+  return NULL;
 }
 
 static void gather(const struct bench *bench, const struct drawing *drawing, struct chart *chart)
 {
-  const struct point *first = NULL;
+  const struct point *first = first_of(bench, drawing);
   size_t i, k;
 
   memset(chart, 0, sizeof *chart);
@@ -119,12 +139,11 @@ static void gather(const struct bench *bench, const struct drawing *drawing, str
   chart->x_label = drawing->x_label;
   chart->y_label = drawing->y_label;
   chart->x_by_2 = !drawing->x_by_10;
-  for (i = 0; i < bench->point_count; i++) {
+  for (i = 0; first && i < bench->point_count; i++) {
     const struct point *point = bench->points[i];
     const struct parameter *x = point_parameter(point, drawing->x);
 
     if (strcmp(point->scenario, drawing->scenario) != 0 || !x || x->word) continue;
-    if (!first) first = point;
     if (!shows(drawing, point, first)) continue;
     for (k = 0; k < drawing->metric_count; k++) {
       const double y = metric_of(&point->figures, drawing->metrics[k]);
