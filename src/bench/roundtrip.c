@@ -63,14 +63,14 @@ static bool go(struct trip *trip, int64_t *ns)
   return false;
 }
 
-/** Round trips until \p end, kept in \p samples if it is not NULL; one at least. */
-static bool go_until(struct trip *trip, int64_t end, struct samples *samples)
+/** Round trips until \p end, kept in \p samples if it is not NULL, until there are \p most of them; one at least. */
+static bool go_until(struct trip *trip, int64_t end, struct samples *samples, size_t most)
 {
   int64_t ns;
 
   do {
     if (!go(trip, &ns)) return false;
-    if (samples && !samples_add(samples, ns)) break;
+    if (samples && (!samples_add(samples, ns) || samples->count >= most)) break;
   } while (clock_ns() < end && !stop_requested() &&
            !atomic_load_explicit(&trip->trouble->status, memory_order_relaxed));
   return true;
@@ -82,10 +82,13 @@ static void travel(void *argument)
   bool fine;
   int i;
 
-  fine = go_until(trip, clock_ns() + trip->turn / 3, NULL); /* the warm-up */
+  fine = go_until(trip, clock_ns() + trip->turn / 3, NULL, 0); /* the warm-up */
   trip->began = clock_ns();
   for (i = 0; i < REPEATS; i++) {
-    if (fine) fine = go_until(trip, trip->began + (i + 1) * trip->turn, &trip->samples);
+    /* each part has a third of the memory: if the first took it all, the others would have nothing to compare with */
+    if (fine)
+      fine = go_until(trip, trip->began + (i + 1) * trip->turn, &trip->samples,
+                      (size_t)(i + 1) * trip->samples.capacity / REPEATS);
     trip->ends[i] = trip->samples.count;
   }
   trip->ended = clock_ns();
