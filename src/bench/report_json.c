@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../cli.h"
 #include "../json.h"
@@ -116,10 +117,12 @@ static void print_point(FILE *file, const struct point *point)
 
 static bool can_write(struct bench *bench, const char *name, const char *what)
 {
-  /* to append: what is there already stays until there is something better */
-  FILE *file = name && strcmp(name, "-") != 0 ? fopen(name, "ae") : NULL;
+  struct stat status;
+  FILE *file;
 
   if (!name || strcmp(name, "-") == 0) return true;
+  if (stat(name, &status) == 0 && S_ISFIFO(status.st_mode)) return true; /* it can be opened once, and that may wait */
+  file = fopen(name, "ae"); /* to append: what is there already stays until there is something better */
   if (!file) return bench_fail(bench, EXIT_SYSTEM, "%s: cannot write %s: %s", name, what, strerror(errno));
   fclose(file);
   return true;
