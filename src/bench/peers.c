@@ -17,6 +17,9 @@
 #include "repeats.h"
 #include "samples.h"
 
+/* Messages of which a batch is more are not measured: the channels and their threads have memory for several. */
+#define BATCH_BYTES_MAX ((size_t)64 << 20)
+
 /** A pair of channels: to the thread that answers, and back. */
 struct line {
   const struct channel_kind *kind;
@@ -292,17 +295,18 @@ void point_rate_parameters(struct point *point, size_t payload, unsigned threads
   point_number(point, "batch", batch);
 }
 
-/** They echo, on the CPU: they are nothing that could be used instead of a GPU. */
-static bool are_wanted(const struct bench *bench, const struct content *content)
+/** They echo, on the CPU: they are nothing that could be used instead of a GPU. Each holds some batches. */
+static bool are_wanted(const struct bench *bench, const struct content *content, unsigned batch)
 {
-  return bench->backend == GQ_BACKEND_CPU && content->echoes && content->size > 0;
+  return bench->backend == GQ_BACKEND_CPU && content->echoes && content->size > 0 &&
+         content->size <= BATCH_BYTES_MAX / batch;
 }
 
 bool peers_latency(struct bench *bench, const char *scenario, const struct content *content)
 {
   const struct channel_kind *kind;
 
-  if (!are_wanted(bench, content)) return true;
+  if (!are_wanted(bench, content, 1)) return true;
   for (kind = channel_kinds; kind->name; kind++) {
     struct point *point = point_new(scenario, kind->name);
 
@@ -315,16 +319,17 @@ bool peers_latency(struct bench *bench, const char *scenario, const struct conte
   return true;
 }
 
-bool peers_rate(struct bench *bench, const char *scenario, const struct content *content, unsigned threads,
-                bool separate, unsigned batch)
+bool peers_rate(struct bench *bench, const char *scenario, const char *handler, const struct content *content,
+                unsigned threads, bool separate, unsigned batch)
 {
   const struct channel_kind *kind;
 
-  if (!are_wanted(bench, content)) return true;
+  if (!are_wanted(bench, content, batch)) return true;
   for (kind = channel_kinds; kind->name; kind++) {
     struct point *point = point_new(scenario, kind->name);
 
     point->is_baseline = true;
+    if (handler) point_word(point, "handler", handler);
     point_rate_parameters(point, content->size, threads, separate, batch == 1 ? "single" : "batch", batch);
     bench_expect(bench, kind->name, bench->settings.seconds);
     if (!measure_rate(bench, kind, content, threads, separate, batch, &point->figures)) return point_drop(point), false;

@@ -12,12 +12,14 @@ struct bench;
 struct content;
 struct point;
 
-/** Points for round trips with one message in flight, by each kind of channel; none if the queues run on a GPU. */
+/** Points for round trips with one message in flight, by each kind of channel; none if the queues run on a GPU, or if
+ * the messages would take much memory. */
 bool peers_latency(struct bench *bench, const char *scenario, const struct content *content);
 
-/** Points for as many messages as go through. */
-bool peers_rate(struct bench *bench, const char *scenario, const struct content *content, unsigned threads,
-                bool separate, unsigned batch);
+/** Points for as many messages as go through.
+ * \param handler  NULL, or in a scenario of several handlers the one with which they are to be compared */
+bool peers_rate(struct bench *bench, const char *scenario, const char *handler, const struct content *content,
+                unsigned threads, bool separate, unsigned batch);
 
 /** The same of what a GPU can do without a queue, if the bench's queues run on one. Bandwidth: what its link can carry,
  * whatever the messages. Not while a queue is open. */

@@ -101,17 +101,28 @@ static struct ratio ratio_to(const char *name, const struct figures *ours, const
   return ratio;
 }
 
+/** A baseline that was measured twice with the same parameters counts as it was the last time. */
+static void add_ratio(struct point *point, const struct ratio *ratio)
+{
+  size_t i;
+
+  for (i = 0; i < point->ratio_count && strcmp(point->ratios[i].baseline, ratio->baseline) != 0; i++) continue;
+  if (i == RATIOS_MAX) return;
+  point->ratios[i] = *ratio;
+  if (i == point->ratio_count) point->ratio_count++;
+}
+
 static void add_ratios(const struct bench *bench, struct point *point)
 {
   const struct point *beside = point->beside;
   size_t i;
 
   if (beside) point->ratios[point->ratio_count++] = ratio_to(point->beside_name, &point->figures, &beside->figures);
-  for (i = 0; i < bench->point_count && point->ratio_count < RATIOS_MAX; i++) {
+  for (i = 0; i < bench->point_count; i++) {
     const struct point *baseline = bench->points[i];
     const struct ratio ratio = ratio_to(baseline->subject, &point->figures, &baseline->figures);
 
-    if (compares(baseline, point) && ratio.times > 0) point->ratios[point->ratio_count++] = ratio;
+    if (compares(baseline, point) && ratio.times > 0) add_ratio(point, &ratio);
   }
 }
 

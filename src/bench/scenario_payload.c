@@ -34,7 +34,7 @@ static bool measure(struct bench *bench, const char *handler, size_t payload)
   bool fine;
 
   if (!content_init(bench, &content, payload, handler)) return false;
-  fine = payload > PEER_BYTES || peers_rate(bench, "payload", contents, threads, true, batch);
+  fine = payload > PEER_BYTES || peers_rate(bench, "payload", handler, contents, threads, true, batch);
   if (fine) {
     point = point_new("payload", "gpuqueue");
     point_word(point, "handler", handler);

@@ -4,8 +4,10 @@
 #include "scenarios.h"
 #include "trial.h"
 
-/* The queue's own rings must not be the limit. */
+/* More than can be under way at once; larger rings leave the caches, and one lane loses a third of its rate. */
 enum { CAPACITY = 4096, BATCH = 256 };
+/* Unless the user says otherwise, a batch is not to be more than this: it would take longer than the measuring. */
+#define BATCH_BYTES ((size_t)4 << 20)
 
 static const char *const call_names[] = {[CALLS_BATCH] = "batch", [CALLS_SINGLE] = "single",
                                           [CALLS_RESERVE] = "reserve"};
@@ -26,6 +28,14 @@ static bool measure(struct bench *bench, const struct content *content, unsigned
   return trial_run(bench, &trial, point);
 }
 
+static unsigned batch_of(const struct bench *bench, size_t payload)
+{
+  const size_t fitting = payload ? BATCH_BYTES / payload : BATCH;
+
+  if (bench->settings.batches.count) return (unsigned)bench->settings.batches.values[0];
+  return fitting >= BATCH ? BATCH : fitting > 1 ? (unsigned)fitting : 1;
+}
+
 /** The ways to call, and the sizes of a batch, with one producer. */
 static bool measure_calls(struct bench *bench, const struct content *content)
 {
@@ -34,18 +44,20 @@ static bool measure_calls(struct bench *bench, const struct content *content)
   bool fine;
   size_t i;
 
-  fine = peers_rate(bench, "throughput", content, 1, true, 1);
+  fine = peers_rate(bench, "throughput", NULL, content, 1, true, 1);
   for (i = 0; fine && i < 2; i++) fine = measure(bench, content, 1, i == 0, CALLS_SINGLE, 1);
-  for (i = 0; fine && i < 2; i++) fine = measure(bench, content, 1, i == 0, CALLS_RESERVE, BATCH);
+  for (i = 0; fine && i < 2; i++)
+    fine = measure(bench, content, 1, i == 0, CALLS_RESERVE, batch_of(bench, content->size));
   for (i = 0; fine && i < sizes.count; i++)
-    fine = measure(bench, content, 1, true, CALLS_BATCH, (unsigned)sizes.values[i]);
+    if (bench->settings.batches.count || sizes.values[i] == 1 || content->size <= BATCH_BYTES / sizes.values[i])
+      fine = measure(bench, content, 1, true, CALLS_BATCH, (unsigned)sizes.values[i]);
   return fine;
 }
 
 static bool measure_payload(struct bench *bench, size_t payload)
 {
   const struct list threads = trial_thread_counts(bench);
-  const unsigned batch = bench->settings.batches.count ? (unsigned)bench->settings.batches.values[0] : BATCH;
+  const unsigned batch = batch_of(bench, payload);
   struct content content;
   bool fine = true;
   size_t i, k;
@@ -54,7 +66,7 @@ static bool measure_payload(struct bench *bench, size_t payload)
   for (i = 0; fine && i < threads.count; i++) {
     fine = cuda_peers_rate(bench, "throughput", &content, (unsigned)threads.values[i]);
     for (k = 0; fine && k < 2; k++) {
-      fine = peers_rate(bench, "throughput", &content, (unsigned)threads.values[i], k == 0, batch) &&
+      fine = peers_rate(bench, "throughput", NULL, &content, (unsigned)threads.values[i], k == 0, batch) &&
              measure(bench, &content, (unsigned)threads.values[i], k == 0, CALLS_BATCH, batch);
     }
   }

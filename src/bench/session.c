@@ -9,6 +9,7 @@
 
 /* The arena hands out memory in pieces of this. */
 #define GRANULE ((uint64_t)256)
+#define LARGE_MESSAGE ((uint64_t)1 << 20)
 
 /** Memory of a lane: for capacity messages with their results where that is not much, for four always. */
 static uint64_t plan_arena(uint64_t payload, unsigned lanes, uint64_t capacity)
@@ -45,10 +46,24 @@ static int failure_status(gq_status status)
            ? EXIT_USAGE : EXIT_SYSTEM;
 }
 
+/** Memory that is not there would be taken from other processes, or end this one without a word. */
+static bool has_memory(struct bench *bench, const gq_options *options)
+{
+  const uint64_t all = options->lanes * options->arena_bytes, available = bench->machine.available_bytes;
+
+  /* smaller messages hardly use what is set aside for them */
+  if (options->max_message_bytes < LARGE_MESSAGE || available == 0 || all <= available) return true;
+  return bench_fail(bench, EXIT_SYSTEM, "%u lane%s for messages of %.4g MiB take %.4g MiB of memory, and only %.4g are "
+                    "free: take fewer --threads, a smaller --payload or --arena-bytes", options->lanes,
+                    options->lanes == 1 ? "" : "s", (double)options->max_message_bytes / (1 << 20),
+                    (double)all / (1 << 20), (double)available / (1 << 20));
+}
+
 bool session_open(struct bench *bench, struct session *session, const gq_options *options)
 {
   gq_status status;
 
+  if (!has_memory(bench, options)) return false;
   session->lanes = allocate(options->lanes * sizeof *session->lanes);
   session->lane_count = 1;
   status = gq_init(&session->lanes[0], options);

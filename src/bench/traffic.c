@@ -44,11 +44,11 @@ static bool is_over(struct party *p)
   return p->over;
 }
 
-/** Send one batch of a flow, the last one if the time is over. */
+/** Send one batch of a flow; one last message if the time is over, for a batch of large ones could take long. */
 static size_t send_some(struct party *p, struct flow *flow, int64_t timeout_ns)
 {
   if (atomic_load_explicit(&flow->total, memory_order_relaxed) == UINT64_MAX && is_over(p))
-    atomic_store(&flow->total, flow->next + p->batch); /* before they are sent: whoever takes the last one knows */
+    atomic_store(&flow->total, flow->next + 1); /* before it is sent: whoever takes it knows that it is the last */
   return flow_send(flow, p->batch, timeout_ns);
 }
 

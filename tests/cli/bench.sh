@@ -93,6 +93,28 @@ narrowed() {
     fail "--payload was not heeded"
 }
 
+# On the CPU the baselines echo: what does something else is not compared with them.
+only_the_same_is_compared() {
+  [ "$backend" = cpu ] && command -v python3 >/dev/null || return 0
+  expect_status 0 'two handlers' bench --seconds 0.01 --quick --payload 64 --json report --plot charts.svg payload
+  [ "$(json '[(p["parameters"]["handler"], sorted(p["times_better"])) for p in j["points"] if not p["baseline"]]')" = \
+    "[('echo', ['mutex', 'pipe', 'socket']), ('xxh64', [])]" ] || fail "comparisons: $(json 'j["points"]')"
+  # single messages and batches of one are the same
+  expect_status 0 'batches of one' bench --seconds 0.01 --batch 1 --threads 1 --json report throughput
+  python3 -c 'import json
+def once(pairs):
+  assert len(dict(pairs)) == len(pairs), pairs
+  return dict(pairs)
+json.load(open("report"), object_pairs_hook=once)' || fail "a baseline is compared with twice"
+}
+
+memory_that_is_not_there() {
+  [ "$backend" = cpu ] || return 0
+  expect_status 3 'too much memory' bench --seconds 0.01 --payload 1M --arena-bytes 1G --lanes 1024 --json report lanes
+  expect_err 'too much memory' '^gpuqueue: bench: 1024 lanes for messages of 1 MiB take .* MiB of memory, and only'
+  grep -q '"complete":false' report || fail "too much memory: the report does not say that it is not complete"
+}
+
 another_handler() {
   expect_status 0 crc32c bench --seconds 0.01 --payload 64 --handler crc32c latency throughput --threads 1 --batch 16
 }
@@ -152,6 +174,12 @@ a_handler_that_hangs() {
 reports_that_cannot_be_written() {
   expect_status 3 'JSON' bench --seconds 0.001 --payload 64 --json /nonexistent/report latency
   expect_err 'JSON' '^gpuqueue: bench: /nonexistent/report: cannot write JSON: No such file'
+  rm -f fifo
+  mkfifo fifo
+  (exec timeout 60 cat fifo >report) &
+  expect_status 0 'FIFO' bench --seconds 0.001 --payload 64 --json fifo latency
+  wait $!
+  grep -q '"complete":true' report || fail "a FIFO got no report"
   expect_status 3 'charts' bench --seconds 0.001 --payload 64 --plot /nonexistent/charts latency
   expect_err 'charts' '^gpuqueue: bench: /nonexistent/charts: cannot write charts: No such file'
   if [ -c /dev/full ]; then
@@ -187,6 +215,6 @@ stopped() {
 backend=none
 arguments_that_are_wrong
 what_there_is
-for_each_backend every_scenario narrowed another_handler results_that_are_wrong stalls_that_are_counted \
-  a_handler_that_hangs reports_that_cannot_be_written \
+for_each_backend every_scenario narrowed only_the_same_is_compared memory_that_is_not_there another_handler \
+  results_that_are_wrong stalls_that_are_counted a_handler_that_hangs reports_that_cannot_be_written \
   a_reader_that_leaves stopped
