@@ -130,13 +130,25 @@ static bool socket_open(struct channel *channel, size_t batch)
   return true;
 }
 
+/** Whether messages lie one behind the other, as those of who answers do. */
+static bool are_in_a_row(const void *const *messages, size_t count, size_t size)
+{
+  const unsigned char *first = messages[0];
+  size_t i;
+
+  for (i = 1; i < count; i++)
+    if (messages[i] != first + i * size) return false;
+  return true;
+}
+
 static bool stream_send(struct channel *channel, const void *const *messages, size_t count)
 {
-  const unsigned char *at = count == 1 ? messages[0] : channel->buffer;
+  const bool in_a_row = are_in_a_row(messages, count, channel->size);
+  const unsigned char *at = in_a_row ? messages[0] : channel->buffer;
   size_t left = count * channel->size, i;
 
-  if (count > 1)
-    for (i = 0; i < count; i++) memcpy(channel->buffer + i * channel->size, messages[i], channel->size);
+  for (i = 0; !in_a_row && i < count; i++)
+    memcpy(channel->buffer + i * channel->size, messages[i], channel->size);
   while (left > 0) {
     const ssize_t written = write(channel->to, at, left);
 
