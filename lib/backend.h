@@ -63,4 +63,11 @@ void gq_sleep_on(gq_a32 *word, uint32_t seen, uint64_t ns);
 /** Count \p word up and wake up to \p threads that sleep on it. */
 void gq_wake(gq_a32 *word, int threads);
 
+void gq_wake_all(gq_sleeping *at);
+/** Wake those who sleep there, if somebody does. Cheap: one load, unless somebody has gone to sleep since the last time. */
+static inline void gq_wake_sleepers(gq_sleeping *at)
+{
+  if (gq_ld32(&at->wanted, GQ_RELAXED, GQ_SYS)) gq_wake_all(at);
+}
+
 #endif

@@ -90,7 +90,7 @@ static void complete(worker *w, const fetched *f, const gq_job *job, const outco
   gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
               gq_tag(f->position, lane->ring_log2), &view, o->result, bytes);
   /* No fence: a sleeper that is missed here wakes up by itself within 1 ms. */
-  if (gq_ld32(&lane->head->sleepers, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, 0x7fffffff);
+  gq_wake_sleepers(&lane->head->for_results);
 }
 
 static void stamp(const worker *w, const fetched *f, bool at_end, uint64_t now)

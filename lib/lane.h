@@ -12,6 +12,12 @@
 
 #define GQ_LINE __attribute__((aligned(128)))
 
+/** Where a lane's clients sleep: `wanted` is 1 if somebody may have gone to sleep since `woken` was last counted up. */
+typedef struct gq_sleeping {
+  gq_a32 wanted; /* set by who is about to sleep, cleared by who wakes */
+  gq_a32 woken;  /* counted up with a futex wake */
+} gq_sleeping;
+
 /** The first page of a lane. What is constant after creation comes first; then a line a writer. */
 typedef struct gq_lane_head {
   char magic[8]; /* "gqlane\0" and the ABI number */
@@ -24,8 +30,8 @@ typedef struct gq_lane_head {
   GQ_LINE gq_a64 claimed;   /* client: positions claimed by producers */
   GQ_LINE gq_a64 polled;    /* client: entries of the completion order that pollers have claimed */
   GQ_LINE gq_a32 parked;    /* consumer: 1 if nobody looks at this lane until the owner is kicked */
-  GQ_LINE gq_a32 sleepers;  /* client: threads asleep on `woken` */
-  gq_a32 woken;             /* consumer: counted up, with a futex wake, when something completes (CPU backend only) */
+  GQ_LINE gq_sleeping for_results; /* client; woken by the consumer (CPU backend only) when something completes */
+  gq_sleeping for_room;     /* client; woken by clients when they release something */
   gq_a64 clock_offset;      /* owner: what to add to the consumer's stamps for CLOCK_MONOTONIC */
   gq_a32 watched;           /* client: 1 if the thread behind gq_event_fd() sleeps until something is enqueued */
 } gq_lane_head;

@@ -311,7 +311,8 @@ static void wait_for_waiters(gq_lane *lane)
 {
   const struct timespec nap = {0, 100000};
 
-  gq_wake(&lane->head->woken, 0x7fffffff);
+  gq_wake_all(&lane->head->for_results);
+  gq_wake_all(&lane->head->for_room);
   while (__atomic_load_n(&lane->waiters, __ATOMIC_ACQUIRE)) nanosleep(&nap, NULL);
 }
 

@@ -67,7 +67,8 @@ typedef struct gq_waiting {
   uint64_t begin, deadline; /* ns of gq_now(); deadline UINT64_MAX: none */
   uint64_t checked;         /* when the backend's health was last asked for */
   uint32_t turns;
-  bool spinning, counted, asleep;
+  uint32_t seen;            /* `woken` when it last asked for a wake-up */
+  bool spinning, counted, announced;
 } gq_waiting;
 
 void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns);
@@ -75,7 +76,7 @@ void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns);
 /** What ends a wait before its time: that new messages are refused; that unfinished ones have been given up; nothing. */
 enum gq_until { GQ_UNTIL_CLOSED, GQ_UNTIL_ENDED, GQ_THROUGH_END };
 
-/** Let some time pass: a pause at first, then ever longer sleeps of up to 1 ms that a completion may cut short.
+/** Let some time pass: a pause at first, then ever longer sleeps of up to 1 ms that a completion, or room, may cut short.
  * \return GQ_OK: look again; GQ_TIMEOUT, GQ_SHUT_DOWN, GQ_DEVICE_LOST. */
 gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until);
 /** The last thing that the waiting call does with the queue: gq_shutdown() frees it once no call waits. */

@@ -98,6 +98,7 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
   }
   gq_record_stages(core, lane, position);
   gq_lane_release(lane, position, &f);
+  gq_wake_sleepers(&lane->head->for_room);
   finish_taking(core, 1, status == GQ_OK ? f.size : 0);
   return status;
 }
@@ -262,7 +263,9 @@ void gq_release(gq_queue *queue, const gq_completion *completions, size_t count)
     if (!lane) continue; /* released already */
     gq_lane_slots(lane, position, &f);
     gq_lane_release(lane, position, &f);
+    if (lane != queue->lane) gq_wake_sleepers(&lane->head->for_room);
   }
+  gq_wake_sleepers(&queue->lane->head->for_room);
 }
 
 gq_status gq_cancel(gq_queue *queue, uint64_t id)

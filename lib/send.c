@@ -286,6 +286,7 @@ void gq_abort(gq_queue *queue, gq_reservation *reservation)
 {
   if (!queue || !reservation || !reservation->internal_[1]) return;
   gq_arena_put(&queue->lane->arena, reservation->internal_[0]);
+  gq_wake_sleepers(&queue->lane->head->for_room);
   reservation->internal_[1] = 0;
   reservation->data = NULL;
 }

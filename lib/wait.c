@@ -2,6 +2,7 @@
 /* How a thread waits: spin, then sleep, with a way out at every turn. */
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -46,7 +47,7 @@ void gq_wait_begin(gq_waiting *w, const gq_core *core, int64_t timeout_ns)
   w->deadline = timeout_ns < 0 ? UINT64_MAX : (uint64_t)timeout_ns;
   w->turns = 0;
   w->spinning = true;
-  w->asleep = false;
+  w->announced = false;
   w->counted = false;
 }
 
@@ -85,8 +86,6 @@ gq_status gq_check_health(gq_core *core)
   return gq_core_lost(core);
 }
 
-/* Sleep on the lane's `woken` word. A CPU consumer wakes it when it sees a sleeper; a wake-up that it misses costs no
- * more than this sleep. */
 void gq_sleep_on(gq_a32 *word, uint32_t seen, uint64_t ns)
 {
   const struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
@@ -107,8 +106,26 @@ static bool is_over(const gq_core *core, const gq_lane *lane, enum gq_until unti
          (__atomic_load_n(&core->ended, __ATOMIC_ACQUIRE) || __atomic_load_n(&lane->ended, __ATOMIC_ACQUIRE));
 }
 
+/* Ask for a wake-up, and then look once more before sleeping: what comes after that look finds the wish. Whoever looks
+ * at the wish has no fence (a GPU does not look at all), so it may be missed; that costs no more than one sleep. */
+static void announce(gq_waiting *w, gq_sleeping *at)
+{
+  w->seen = gq_ld32(&at->woken, GQ_ACQUIRE, GQ_SYS); /* before the wish: see gq_wake_sleepers() */
+  gq_st32(&at->wanted, 1, GQ_RELAXED, GQ_SYS);
+  gq_fence_sys();
+  w->announced = true;
+}
+
+void gq_wake_all(gq_sleeping *at)
+{
+  /* First: a wish that this overwrites was announced by one who saw the old count, and will not sleep on it. */
+  gq_st32(&at->wanted, 0, GQ_RELAXED, GQ_SYS);
+  gq_wake(&at->woken, INT_MAX);
+}
+
 gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until)
 {
+  gq_sleeping *at = until == GQ_UNTIL_CLOSED ? &lane->head->for_room : &lane->head->for_results;
   uint64_t now, sleep;
 
   if (!w->counted) { /* from here on gq_shutdown() waits for this call to leave */
@@ -127,25 +144,31 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_unti
   if (now >= w->deadline)
     return gq_fail(GQ_TIMEOUT, "nothing came in %.3f ms", (double)(now - w->begin) * 1e-6);
   w->spinning = now - w->begin < SPIN_NS;
-  if (w->spinning) return GQ_OK;
+  if (w->spinning) {
+    /* Who is to do the work may need this very core. */
+    if (core->running == GQ_BACKEND_CPU) sched_yield();
+    return GQ_OK;
+  }
   if (now - w->checked >= HEALTH_NS) {
     const gq_status status = gq_check_health(core);
 
     w->checked = now;
     if (status != GQ_OK) return status;
   }
-  if (!w->asleep) gq_add32(&lane->head->sleepers, 1, GQ_ACQ_REL);
-  w->asleep = true;
+  if (!w->announced) {
+    announce(w, at);
+    return GQ_OK;
+  }
   sleep = (now - w->begin) / 8;
   if (sleep > LONGEST_SLEEP_NS) sleep = LONGEST_SLEEP_NS;
   if (sleep > w->deadline - now) sleep = w->deadline - now;
-  gq_sleep_on(&lane->head->woken, gq_ld32(&lane->head->woken, GQ_ACQUIRE, GQ_SYS), sleep);
+  gq_sleep_on(&at->woken, w->seen, sleep);
+  announce(w, at);
   return GQ_OK;
 }
 
 void gq_wait_end(gq_waiting *w, gq_lane *lane)
 {
-  if (w->asleep) gq_add32(&lane->head->sleepers, (uint32_t)-1, GQ_ACQ_REL);
   if (w->counted) __atomic_fetch_sub(&lane->waiters, 1, __ATOMIC_ACQ_REL);
 }
 
@@ -171,5 +194,5 @@ void gq_wake_consumer(gq_core *core, gq_lane *lane)
   gq_fence_sys();
   if (gq_ld32(&lane->head->parked, GQ_RELAXED, GQ_SYS) && core->backend->kick(core->state) != GQ_OK)
     gq_check_health(core);
-  if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake(&lane->head->woken, INT_MAX);
+  if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake_all(&lane->head->for_results);
 }

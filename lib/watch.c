@@ -41,25 +41,26 @@ static void signal_reader(int fd)
 static void sleep_idle(gq_watch *w)
 {
   gq_lane_head *head = w->lane->head;
-  const uint32_t seen = gq_ld32(&head->woken, GQ_ACQUIRE, GQ_SYS);
+  const uint32_t seen = gq_ld32(&head->for_results.woken, GQ_ACQUIRE, GQ_SYS);
 
   gq_st32(&head->watched, 1, GQ_RELAXED, GQ_SYS);
   gq_fence_sys(); /* [P1] as in gq_wake_consumer(): the flag before the last look */
   if (!gq_lane_is_unfinished(w->lane) && !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE))
-    gq_sleep_on(&head->woken, seen, IDLE_NS);
+    gq_sleep_on(&head->for_results.woken, seen, IDLE_NS);
   gq_st32(&head->watched, 0, GQ_RELAXED, GQ_SYS);
 }
 
 static void *watch(void *argument)
 {
   gq_watch *w = argument;
-  gq_lane_head *head = w->lane->head;
+  gq_sleeping *at = &w->lane->head->for_results;
   uint64_t nap = SHORTEST_NS;
 
-  gq_add32(&head->sleepers, 1, GQ_ACQ_REL);
   while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-    const uint32_t seen = gq_ld32(&head->woken, GQ_ACQUIRE, GQ_SYS);
+    const uint32_t seen = gq_ld32(&at->woken, GQ_ACQUIRE, GQ_SYS);
 
+    gq_st32(&at->wanted, 1, GQ_RELAXED, GQ_SYS); /* as a wait does: see gq_wait_turn() */
+    gq_fence_sys();
     if (gq_lane_is_ready(w->lane)) {
       if (!is_readable(w->fd)) {
         signal_reader(w->fd);
@@ -71,10 +72,9 @@ static void *watch(void *argument)
       continue;
     }
     if (gq_check_now_and_then(w->core) != GQ_OK && !is_readable(w->fd)) signal_reader(w->fd); /* let it find out */
-    gq_sleep_on(&head->woken, seen, nap);
+    gq_sleep_on(&at->woken, seen, nap);
     nap = nap * 3 / 2 < LONGEST_NS ? nap * 3 / 2 : LONGEST_NS;
   }
-  gq_add32(&head->sleepers, (uint32_t)-1, GQ_ACQ_REL);
   return NULL;
 }
 
@@ -122,7 +122,7 @@ void gq_watch_stop(gq_watch *w)
 {
   if (!w) return;
   __atomic_store_n(&w->stop, 1, __ATOMIC_RELEASE);
-  gq_wake(&w->lane->head->woken, 0x7fffffff);
+  gq_wake_all(&w->lane->head->for_results);
   pthread_join(w->thread, NULL);
   close(w->fd);
   free(w);
