@@ -13,7 +13,7 @@
 #include "queue.h"
 
 #define SPIN_NS 20000u            /* how long a wait spins before it sleeps */
-#define SPIN_TURNS 64u            /* looks between two at the clock, while spinning */
+#define SPIN_TURNS 32u            /* looks between two at the clock, while spinning */
 #define LONGEST_SLEEP_NS 1000000u
 #define HEALTH_NS 20000000u       /* how often a sleeping wait asks whether the consumer is well */
 
@@ -110,7 +110,7 @@ static bool is_over(const gq_core *core, const gq_lane *lane, enum gq_until unti
  * at the wish has no fence (a GPU does not look at all), so it may be missed; that costs no more than one sleep. */
 static void announce(gq_waiting *w, gq_sleeping *at)
 {
-  w->seen = gq_ld32(&at->woken, GQ_ACQUIRE, GQ_SYS); /* before the wish: see gq_wake_sleepers() */
+  w->seen = gq_ld32(&at->woken, GQ_ACQUIRE, GQ_SYS); /* before the wish: see gq_wake_all() */
   gq_st32(&at->wanted, 1, GQ_RELAXED, GQ_SYS);
   gq_fence_sys();
   w->announced = true;
