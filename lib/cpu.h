@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the CPU backend (cpu.c) and its workers (cpu_work.c) share. */
+/* What the CPU backend (cpu.c), its workers (cpu_work.c) and what they do with a message (cpu_run.c) share. */
 #ifndef GQ_CPU_H
 #define GQ_CPU_H
 #include "backend.h"
@@ -8,6 +8,7 @@
 
 #ifndef GQ_MODEL             /* the model checker takes small ones */
 #define FETCH 16u            /* messages fetched in one turn */
+#define TOGETHER 8u          /* of these, how many plain ones are run before their results are posted */
 #define RING_LOG2 10u
 #endif
 
@@ -35,7 +36,7 @@ typedef struct worker {
   gq_crash crash;            /* how its handler crashed: see `crashed` */
   uint8_t *guard_stack;      /* NULL without the guard */
   fetched batch[FETCH];
-  uint8_t reply[528] __attribute__((aligned(16)));
+  uint8_t replies[TOGETHER][528] __attribute__((aligned(16)));
   gq_context context;        /* what its messages run in */
 } worker;
 
@@ -58,6 +59,29 @@ struct gq_backend_state {
   GQ_LINE gq_a32 awake;
   gq_a64 parks, relaunches;
 };
+
+/** What became of a message. */
+typedef struct gq_outcome {
+  uint32_t status, attempts, size;
+  int32_t code;
+  const uint8_t *result;
+} gq_outcome;
+
+static inline void gq_bump(uint64_t *counter, uint64_t by)
+{
+  __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
+}
+
+/** Run the handler on a message. \return its outcome; GQ_DEVICE_LOST if the handler crashed: the worker must end. */
+gq_outcome gq_cpu_run(worker *w, const fetched *f, const gq_job *job);
+
+/** Post its outcome. Whoever sleeps is left asleep. */
+void gq_cpu_complete(worker *w, const fetched *f, const gq_job *job, const gq_outcome *o);
+
+/** Of \p n messages of one lane, run and post those at the front that are plain (inline, without a key or a slot for
+ * the result) if the handler is short: up to TOGETHER. \return how many; 0: the first is to be run alone, or the
+ * handler crashed on it. */
+uint32_t gq_cpu_run_plain(worker *w, const fetched *first, uint32_t n);
 
 /** A worker's thread: consume until the backend stops. \param argument  a worker */
 void *gq_cpu_work(void *argument);

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU backend's workers: they consume the lanes with the protocol that the resident kernel uses, and run the same
  * handler source. A worker takes turns at every role: it fetches from a lane (one worker at a time), keeps one message
- * for itself and puts the others into the resident ring for whoever is idle, or takes one from there. */
+ * for itself and puts the others into the resident ring for whoever is idle, or takes one from there. Messages of a
+ * short handler it keeps. */
 #include "cpu.h"
+#include "lane_path.h"
 
 #include <sched.h>
-#include <signal.h>
 
 #define SPIN_NS 50000u       /* how long an idle worker looks around before it sleeps */
-
-static void bump(uint64_t *counter, uint64_t by)
-{
-  __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
-}
 
 /* ----------------------------------------------------------------------------------------------- watching
  * `awake` counts the workers that look at the lanes now and then. When it falls to 0 the lanes say parked, and a client
@@ -54,113 +50,7 @@ static void step_back(gq_backend_state *state)
   if (gq_add32(&state->awake, 1, GQ_ACQ_REL) == 0) set_parked(state, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ running */
-
-typedef struct outcome {
-  uint32_t status, attempts, size;
-  int32_t code;
-  const uint8_t *result;
-} outcome;
-
-static void complete(worker *w, const fetched *f, const gq_job *job, const outcome *o)
-{
-  const gq_consumption *c = w->state->c;
-  gq_lane *lane = &c->lanes[f->lane];
-  source *s = &w->state->sources[f->lane];
-  const uint32_t inline_room = gq_inline_bytes(c->limits.units, c->limits.unit_bytes, 0);
-  const uint32_t in_slot = o->status == GQ_OK && o->size > inline_room;
-  const uint32_t bytes = o->status == GQ_OK && !in_slot ? o->size : 0;
-  gq_cell_view view;
-
-  bump(o->status == GQ_OK ? &w->counters.completed :
-       o->status == GQ_CANCELLED ? &w->counters.cancelled : &w->counters.failed, 1);
-  if (o->attempts > 1) bump(&w->counters.retried, o->attempts - 1);
-  bump(&w->counters.finished, 1);
-  gq_completion_head(view.head, o->size, (in_slot ? GQ_CELL_SLOT : 0u) | job->recall, o->status, o->attempts, o->code);
-  if (o->status != GQ_OK) view.head[1] |= GQ_CELL_SLOT; /* no inline bytes, whatever the size says */
-  if (!c->limits.ordered) {
-    const uint64_t d = gq_add64(&s->ended, 1, GQ_RELAXED);
-
-    /* [O1] release: licenses a poller to look at the position that it names. Before the cell, because this thread may
-     * be preempted between the two: see gq_ending_word(). */
-    gq_st64(&lane->endings[gq_ending_index(d, lane->ring_log2)], gq_ending_word(d, f->position, lane->ring_log2),
-            GQ_RELEASE, GQ_SYS);
-  }
-  /* [C1] release: licenses the client to read the result, and [C2] the result slot */
-  gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
-              gq_tag(f->position, lane->ring_log2), &view, o->result, bytes);
-  /* No fence: a sleeper that is missed here wakes up by itself within 1 ms. */
-  gq_wake_sleepers(&lane->head->for_results);
-}
-
-static void stamp(const worker *w, const fetched *f, bool at_end, uint64_t now)
-{
-  const gq_lane *lane = &w->state->c->lanes[f->lane];
-  gq_stamp *stamps = &lane->start_stamps[(f->position & lane->ring_mask) / GQ_SAMPLE];
-
-  gq_st64(at_end ? &stamps->end : &stamps->start, now, GQ_RELAXED, GQ_SYS);
-}
-
-/* Call the handler, guarded if the queue is. \return false if it crashed, and may have written anywhere before. */
-static bool call(worker *w, const gq_msg *msg, gq_reply *reply, int32_t *code)
-{
-  gq_handler_function *function = w->state->c->handler->function;
-
-  if (!w->guard_stack) {
-    *code = function(msg, reply, &w->context);
-    return true;
-  }
-  if (gq_guard_run(function, msg, reply, &w->context, code, &w->crash)) return true;
-  *code = GQ_CODE_ARITHMETIC;
-  return w->crash.signal == SIGFPE; /* raised by an instruction that writes nothing */
-}
-
-/* This worker's handler crashed: nothing more is begun. Who waits learns it from cpu_health(). */
-static void note_crash(worker *w)
-{
-  gq_backend_state *state = w->state;
-  uint32_t none = 0;
-
-  gq_cas32(&state->crashed, &none, (uint32_t)(w - state->workers) + 1, GQ_RELEASE); /* [W2] its `crash` is written */
-  gq_st32(&state->stop, 1, GQ_RELEASE, GQ_SYS);
-  gq_wake(&state->bell, 0x7fffffff);
-}
-
-static outcome run(worker *w, const fetched *f, const gq_job *job)
-{
-  const gq_consumption *c = w->state->c;
-  gq_lane *lane = &c->lanes[f->lane];
-  const uint64_t id = gq_id_make(f->lane, f->position);
-  gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, id, job->key, job->tag};
-  gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->reply, job->room, 0};
-  outcome o = {GQ_CANCELLED, 0, 0, 0, NULL};
-
-  /* One after the other: a single load of both would have to wait for the two stores just made. */
-  if (job->malformed) {
-    o.status = GQ_MALFORMED;
-    return o;
-  }
-  if (job->cancelled) return o;
-  if (f->position % GQ_SAMPLE == 0) stamp(w, f, false, gq_now());
-  gq_st64(&w->busy_id, id, GQ_RELAXED, GQ_SYS);
-  for (;;) {
-    if (!call(w, &msg, &reply, &o.code)) { /* busy_id stays, and names the message */
-      note_crash(w);
-      o.status = GQ_DEVICE_LOST;
-      return o;
-    }
-    if (o.code != GQ_RETRY || msg.attempt >= c->limits.attempts) break;
-    msg.attempt++;
-    reply.size = 0;
-  }
-  gq_st64(&w->busy_id, 0, GQ_RELAXED, GQ_SYS);
-  if (f->position % GQ_SAMPLE == 0) stamp(w, f, true, gq_now());
-  o.status = o.code ? GQ_FAILED : reply.size > job->room ? GQ_RESULT_TOO_LARGE : GQ_OK;
-  o.attempts = msg.attempt;
-  o.size = reply.size;
-  o.result = reply.data;
-  return o;
-}
+/* ------------------------------------------------------------------------------------------------ serving */
 
 /* A message may wait in a batch or in the ring behind a long one: what was fetched may be out of date. */
 static uint32_t cancelled_since(const gq_lane *lane, uint64_t position)
@@ -185,7 +75,7 @@ static void serve(worker *w, fetched *f)
     const uint64_t position = f->position;
     uint64_t next = 0;
     bool may_take_long;
-    outcome o;
+    gq_outcome o;
     gq_job job;
 
     gq_job_decode(&job, position, f->view.head, f->view.ext, &c->limits);
@@ -201,12 +91,14 @@ static void serve(worker *w, fetched *f)
       job.cancelled |= cancelled_since(lane, position);
       step_aside(w->state);
     }
-    o = run(w, f, &job);
+    o = gq_cpu_run(w, f, &job);
     if (o.status == GQ_DEVICE_LOST) return; /* the worker ends; its message has no result */
     if (may_take_long) step_back(w->state);
     if (job.key) next = gq_key_finish(word, position);
-    complete(w, f, &job, &o);
+    gq_cpu_complete(w, f, &job, &o);
     if (job.key) gq_key_posted(word, position);
+    /* No fence: a sleeper that is missed here wakes up by itself within 1 ms. After short ones the caller does it. */
+    if (may_take_long || next) gq_wake_sleepers(&lane->head->for_results);
     if (!next || gq_ld32(&w->state->stop, GQ_ACQUIRE, GQ_SYS)) return;
     f->position = next;
     first = false;
@@ -255,9 +147,10 @@ static void ring_get(gq_backend_state *state, uint32_t entry, fetched *f)
 static uint32_t fetch(worker *w, uint32_t index)
 {
   gq_backend_state *state = w->state;
-  gq_lane *lane = &state->c->lanes[index];
+  const gq_lane *lane = &state->c->lanes[index];
+  const gq_cells cells = gq_lane_cells(lane, lane->submissions);
   source *s = &state->sources[index];
-  const uint32_t words = gq_cell_words(lane->units, lane->unit_bytes);
+  const uint32_t words = gq_cell_words(cells.units, cells.unit_bytes);
   uint32_t idle = 0, n = 0, max = FETCH;
   uint64_t next;
 
@@ -271,8 +164,8 @@ static uint32_t fetch(worker *w, uint32_t index)
     fetched *f = &w->batch[n];
 
     /* [S1] acquire: licenses reading the cell, and [S2] the slot it names */
-    if (!gq_cell_get(lane->submissions + (next & lane->ring_mask) * lane->units, lane->units, lane->unit_bytes,
-                     gq_tag(next, lane->ring_log2), &f->view, f->payload))
+    if (!gq_cell_get(gq_cells_at(cells, next), cells.units, cells.unit_bytes, gq_tag(next, cells.ring_log2), &f->view,
+                     f->payload))
       break;
     f->lane = index;
     f->position = next;
@@ -282,7 +175,7 @@ static uint32_t fetch(worker *w, uint32_t index)
     }
   }
   gq_st64(&s->next, next, GQ_RELAXED, GQ_GPU);
-  bump(&w->counters.taken, n);
+  gq_bump(&w->counters.taken, n);
   gq_st32(&s->turn, 0, GQ_RELEASE, GQ_GPU); /* [T1] release: licenses the next to use `next` */
   return n;
 }
@@ -290,6 +183,31 @@ static uint32_t fetch(worker *w, uint32_t index)
 static void wake_one(gq_backend_state *state)
 {
   if (gq_ld32(&state->awake, GQ_RELAXED, GQ_GPU) < state->worker_count) gq_wake(&state->bell, 1);
+}
+
+/* Run or hand on the \p n messages in the worker's batch. */
+static void serve_batch(worker *w, uint32_t n)
+{
+  gq_backend_state *state = w->state;
+  uint32_t keep = 1;
+
+  /* Messages known to be short are run here, which beats handing them on. Others go to whoever is idle, so that none
+   * waits behind a long one. */
+  while (keep < n &&
+         (state->worker_count == 1 || (state->c->is_short && !(w->batch[keep].view.head[1] & GQ_CELL_SLOT))))
+    keep++;
+  if (keep < n) {
+    uint32_t entry = gq_ring_reserve(state->ring, n - keep);
+
+    for (uint32_t i = keep; i < n; i++) ring_put(state, entry++, &w->batch[i]);
+  }
+  if (keep < n || n == FETCH) wake_one(state);
+  for (uint32_t i = 0; i < keep && !gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS);) {
+    const uint32_t together = gq_cpu_run_plain(w, &w->batch[i], keep - i);
+
+    if (together == 0 && !gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS)) serve(w, &w->batch[i]);
+    i += together ? together : 1;
+  }
 }
 
 /* Fetch from every lane in turn. \return whether anything was done. */
@@ -300,22 +218,11 @@ static bool serve_lanes(worker *w)
 
   for (uint32_t l = 0; l < state->c->lane_count; l++) {
     const uint32_t n = fetch(w, l);
-    uint32_t keep = 1;
 
     if (n == 0) continue;
     any = true;
-    /* Messages known to be short are run here, which beats handing them on. Others go to whoever is idle, so that
-     * none waits behind a long one. */
-    while (keep < n && (state->worker_count == 1 ||
-                        (state->c->is_short && !(w->batch[keep].view.head[1] & GQ_CELL_SLOT))))
-      keep++;
-    if (keep < n) {
-      uint32_t entry = gq_ring_reserve(state->ring, n - keep);
-
-      for (uint32_t i = keep; i < n; i++) ring_put(state, entry++, &w->batch[i]);
-    }
-    if (keep < n || n == FETCH) wake_one(state);
-    for (uint32_t i = 0; i < keep && !gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS); i++) serve(w, &w->batch[i]);
+    serve_batch(w, n);
+    gq_wake_sleepers(&state->c->lanes[l].head->for_results);
   }
   return any;
 }
@@ -329,6 +236,7 @@ static bool serve_ring(worker *w)
   ring_get(state, entry, &w->batch[0]);
   if (gq_ring_waiting(state->ring)) wake_one(state);
   serve(w, &w->batch[0]);
+  gq_wake_sleepers(&state->c->lanes[w->batch[0].lane].head->for_results);
   return true;
 }
 

@@ -54,15 +54,17 @@ struct slots_test : rl::test_suite<slots_test, 2> {
 
 /* One sends, one reads by id and cancels, one polls: each message ends once, with one of the two, and the poller finds
  * every one that is left to it. */
-template <bool ordered, uint32_t ring_log2, uint32_t capacity, unsigned workers, unsigned nth_polled = 3>
-struct poll_test : rl::test_suite<poll_test<ordered, ring_log2, capacity, workers, nth_polled>, 3 + workers> {
+template <bool ordered, uint32_t ring_log2, uint32_t capacity, unsigned workers, unsigned nth_polled = 3,
+          bool is_short = false>
+struct poll_test
+  : rl::test_suite<poll_test<ordered, ring_log2, capacity, workers, nth_polled, is_short>, 3 + workers> {
   static const unsigned messages = nth_polled + 4;
   fixture f;
   rl::atomic<uint64_t> ids[messages]; /* how the application passes them on */
 
   void before()
   {
-    f.begin({ring_log2, capacity, 2, workers, ordered}, 3);
+    f.begin({ring_log2, capacity, 2, workers, ordered, is_short}, 3);
     for (auto &id : ids) id.store(0, rl::mo_relaxed, $);
   }
   void send()
@@ -105,6 +107,9 @@ struct poll_test : rl::test_suite<poll_test<ordered, ring_log2, capacity, worker
 typedef poll_test<false, 1, 2, 1> poll_unordered;
 typedef poll_test<false, 1, 2, 2> poll_two_workers;
 typedef poll_test<false, 1, 2, 2, 8> poll_rarely; /* entries of the completion order are overwritten meanwhile */
+/* The same for a short handler, whose results are posted several at once. */
+typedef poll_test<false, 1, 2, 2, 3, true> poll_short;
+typedef poll_test<false, 1, 2, 2, 8, true> poll_rarely_short;
 typedef poll_test<true, 1, 2, 1> poll_ordered;
 typedef poll_test<true, 2, 3, 1> poll_part_of_ring;
 

@@ -22,6 +22,8 @@ static const harness harnesses[] = {
   {"poll_unordered", rl::simulate<poll_unordered>, 5000, 1000, false},
   {"poll_two_workers", rl::simulate<poll_two_workers>, 5000, 3000, false},
   {"poll_rarely", rl::simulate<poll_rarely>, 12000, 2000, true},
+  {"poll_short", rl::simulate<poll_short>, 5000, 3000, false},
+  {"poll_rarely_short", rl::simulate<poll_rarely_short>, 12000, 2000, true},
   {"poll_ordered", rl::simulate<poll_ordered>, 5000, 2000, false},
   {"poll_part_of_ring", rl::simulate<poll_part_of_ring>, 5000, 2000, false},
   {"two_pollers_ordered", rl::simulate<two_pollers<true>>, 5000, 3000, false},
