@@ -74,18 +74,24 @@ a_signal_ends_endless_input() {
   [ "$(wc -l <out)" = "${sent#* }" ] || fail "SIGINT: $(wc -l <out) lines, but: $(cat err)"
 }
 
+bytes_at_least() { [ "$(wc -c <"$1")" -ge "$2" ]; }
+
 what_is_running_finishes_and_a_second_signal_ends() {
-  # test_sleep runs for as many microseconds as the first four bytes say
+  # test_sleep runs for as many microseconds as the first four bytes say; the first message shows that the queue runs
   start --handler test_sleep --input-format fixed:4 --stall-ms 60000
+  printf '\0\0\0\0' >&9
+  wait_for bytes_at_least out 4 || fail "no result before the signal"
   printf '\x40\x42\x0f\0' >&9 # one second
   sleep 0.4
   kill -TERM "$pid"
   end_of
   [ $? = 143 ] || fail "SIGTERM while a message ran: wrong exit status"
   exec 9>&-
-  expect_out 'SIGTERM while a message ran' '\x40\x42\x0f\0'
+  expect_out 'SIGTERM while a message ran' '\0\0\0\0\x40\x42\x0f\0'
 
   start --handler test_sleep --input-format fixed:4 --stall-ms 120000
+  printf '\0\0\0\0' >&9
+  wait_for bytes_at_least out 4 || fail "no result before the signals"
   printf '\0\x87\x93\x03' >&9 # a minute
   sleep 0.4
   kill -TERM "$pid"

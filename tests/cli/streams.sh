@@ -114,8 +114,9 @@ END
 }
 
 a_slow_reader_of_results_holds_all_up() {
-  local held pid
+  local held pid most=200000
   [ "$backend" = cpu ] || return 0
+  case ${CFLAGS-} in *-fsanitize=*) most=600000 ;; esac # which holds shadows of it, too
   rm -f fifo
   mkfifo fifo
   # each byte of input makes 65 of output, 390 MB in all; the reader takes nothing for a second
@@ -124,7 +125,7 @@ a_slow_reader_of_results_holds_all_up() {
   exec 8<fifo
   sleep 1
   held=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
-  [ "$held" -lt 200000 ] || fail "$held KiB are held while nobody reads"
+  [ "$held" -lt "$most" ] || fail "$held KiB are held while nobody reads"
   [ "$(uniq -c <&8 | sed 's/^ *\([0-9]*\) .*/\1/')" = 6000000 ] || fail "results differ"
   wait "$pid" || fail "slow reader: $(cat err)"
   exec 8<&-
