@@ -50,8 +50,8 @@ __device__ __forceinline__ bool gq_load_entries(const gq_dev_queue &q, const gq_
 
 /* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
  * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
- * warps; of short ones, which cost a warp some 5 us however many there are, 4 at a time were a third slower than 16.
- * Called by one thread. */
+ * warps; of short ones, which cost a warp about as much however many there are, some more are taken (see the kernel's
+ * rates in doc/performance.md). Called by one thread. */
 __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t max, uint32_t servers,
                                                    uint32_t *first)
 {
