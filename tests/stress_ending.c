@@ -214,7 +214,8 @@ static const char *ending_body(const void *unused, gq_backend backend, const str
     if (rounds == 1) descriptors = support_count_entries("/proc/self/fd");
   }
   const size_t left = support_count_entries("/proc/self/fd");
-  if (left != descriptors) fail(&r, "%zu descriptors after two queues, %zu after the last", descriptors, left);
+  if (left != descriptors && !support_is_checked())
+    fail(&r, "%zu descriptors after two queues, %zu after the last", descriptors, left);
   snprintf(text, text_size, "%" PRIu64 " queues ended", rounds);
   return atomic_load(&r.failed) ? r.wrong : NULL;
 }

@@ -45,14 +45,21 @@ bool support_is_valgrind(void)
   return RUNNING_ON_VALGRIND;
 }
 
+static bool checked;   /* under a checker that cannot be found out about otherwise, such as compute-sanitizer */
+
+bool support_is_checked(void)
+{
+  return checked;
+}
+
 bool support_is_instrumented(void)
 {
-  return SLOW_BUILD > 1 || RUNNING_ON_VALGRIND;
+  return SLOW_BUILD > 1 || RUNNING_ON_VALGRIND || checked;
 }
 
 static unsigned slowness(void)
 {
-  return RUNNING_ON_VALGRIND ? 40 : SLOW_BUILD;
+  return RUNNING_ON_VALGRIND ? 40 : checked ? 8 : SLOW_BUILD;
 }
 
 size_t support_scaled(size_t count)
@@ -109,6 +116,7 @@ void support_read_environment(support_backend backends[SUPPORT_BACKENDS])
   backends[1].name = "cuda", backends[1].value = GQ_BACKEND_CUDA;
   read_list(backends, "GPUQUEUE_TEST_BACKENDS", "cpu cuda", false);
   read_list(backends, "GPUQUEUE_TEST_REQUIRE", "", true);
+  checked = getenv("GPUQUEUE_TEST_CHECKER") != NULL;
   clear_variables();
   gq_system_info info = { .size = sizeof info };
   if (gq_get_system_info(&info) != GQ_OK) {

@@ -17,7 +17,8 @@
 
 /* ------------------------------------------------------------------------------------------------ environment */
 
-/** What a run may use. Read from GPUQUEUE_TEST_BACKENDS ("cpu cuda" unless set) and GPUQUEUE_TEST_REQUIRE. */
+/** What a run may use. Read from GPUQUEUE_TEST_BACKENDS ("cpu cuda" unless set) and GPUQUEUE_TEST_REQUIRE;
+ * GPUQUEUE_TEST_CHECKER, set to anything, says that the run is under a checker such as compute-sanitizer. */
 typedef struct support_backend {
   const char *name;        /**< as the option `backend` spells it */
   gq_backend value;
@@ -35,12 +36,14 @@ void support_read_environment(support_backend backends[SUPPORT_BACKENDS]);
 /** Backend \p name, or NULL. */
 support_backend *support_find_backend(support_backend backends[SUPPORT_BACKENDS], const char *name);
 
-/** \p count made smaller where a checker makes every step slow (thread sanitizer, valgrind). Never 0. */
+/** \p count made smaller where a checker makes every step slow. Never 0. */
 size_t support_scaled(size_t count);
 
-/** True in a build with a sanitizer, or under valgrind: memory limits and leak counts then mean something else. */
+/** True in a build with a sanitizer, or under a checker: memory limits and leak counts then mean something else. */
 bool support_is_instrumented(void);
 bool support_is_valgrind(void);
+/** True under the checker that GPUQUEUE_TEST_CHECKER tells of: it has descriptors and threads of its own. */
+bool support_is_checked(void);
 
 /* --------------------------------------------------------------------------------------------------- payloads */
 
