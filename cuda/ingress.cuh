@@ -17,6 +17,8 @@ struct gq_gate {
   bool asked;               /* `next` was asked for at the end of the last visit, so that it comes meanwhile */
   gq_unit next;
   bool burst;               /* the last look found a whole window: look at all of them */
+  bool stays;               /* the warp has no other lane to turn to */
+  bool ahead;               /* all of the next chunk was asked for during the last visit */
   gq_pace pace;
 };
 
@@ -107,6 +109,15 @@ __device__ __forceinline__ void gq_sort_out(const gq_dev_queue &q, const gq_curs
   }
 }
 
+/* Ask for all windows of a chunk of which nothing has been taken. */
+__device__ __forceinline__ void gq_ask_chunk(const gq_dev_queue &q, const gq_dev_lane &l, uint64_t chunk, gq_unit *unit)
+{
+  const gq_unit *from = gq_chunk_units(q, l, chunk);
+
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++) unit[d] = gq_unit_ld_sys(from + d * 32);
+}
+
 /* Look at all windows of a chunk that are not complete. */
 __device__ __forceinline__ void gq_look_everywhere(const gq_dev_queue &q, const gq_dev_lane &l, const gq_cursor &cursor,
                                                    gq_catch *c)
@@ -162,56 +173,39 @@ __device__ __forceinline__ void gq_run_catch(const gq_dev_queue &q, const gq_sta
   gq_serve_threads<true>(q, stage, c.total, ending);
 }
 
-/* Wait until the entries that this thread fills, one in each window of \p mine, have been read by the workers that had
- * them a lap ago. \return false if the kernel is leaving: then messages stay in their lane. */
-__device__ __forceinline__ bool gq_await_free(const gq_dev_queue &q, const uint32_t *entry, uint32_t mine)
+/* Wait until \p n entries from \p first on, which are no more than a warp has threads, have been read by the workers
+ * that had them a lap ago. \return false if the kernel is leaving: then messages stay in their lane. */
+__device__ __forceinline__ bool gq_await_free(const gq_dev_queue &q, uint32_t first, uint32_t n)
 {
-  const uint32_t mask = (1u << q.ring_log2) - 1;
+  const uint32_t entry = first + gq_lane_id(), i = entry & ((1u << q.ring_log2) - 1);
+  bool there = true;
 
-  for (uint32_t left = mine; left;) {
-    uint32_t lap[GQ_WINDOWS];
-
-#pragma unroll
-    for (uint32_t d = 0; d < GQ_WINDOWS; d++) /* all under way at once */
-      if (left >> d & 1) lap[d] = gq_ld32(&q.ring_free[entry[d] & mask], GQ_RELAXED, GQ_GPU);
-#pragma unroll
-    for (uint32_t d = 0; d < GQ_WINDOWS; d++)
-      if ((left >> d & 1) && lap[d] == entry[d] >> q.ring_log2) left &= ~(1u << d);
-    if (left && gq_is_leaving(q)) return false;
-  }
-  gq_fence_gpu(); /* [Q2] acquire: pairs with gq_ring_free() */
-  return true;
+  /* [Q2] An acquiring load and no fence, which would wait for the reads over PCIe that are under way. */
+  if (gq_lane_id() < n)
+    while (there && !gq_ring_is_free(&q.ring_free[i], entry, q.ring_log2)) there = !gq_is_leaving(q);
+  __syncwarp(); /* what one thread has acquired, all may fill */
+  return __all_sync(GQ_ALL, there);
 }
 
-/* Put what was found into the resident ring. */
-__device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t lane, uint64_t chunk, const gq_catch &c)
+/* Put what was found into the entries of the resident ring from \p first on. */
+__device__ __forceinline__ void gq_fill_entries(const gq_dev_queue &q, uint32_t lane, uint64_t chunk, const gq_catch &c,
+                                                uint32_t first)
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = t & ~(units - 1), u = t & (units - 1);
-  const uint32_t mask = (1u << q.ring_log2) - 1;
-  uint32_t first = 0, mine = 0, entry[GQ_WINDOWS];
 
-  if (t == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
-  first = __shfl_sync(GQ_ALL, first, 0);
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
-    mine |= (c.ready[d] >> h & 1) << d;
-    entry[d] = first + gq_rank_in_catch(c, d, h);
-  }
-  if (gq_await_free(q, entry, mine)) {
-#pragma unroll
-    for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
-      const uint32_t i = entry[d] & mask;
-      gq_unit unit = c.unit[d];
+    const uint32_t entry = first + gq_rank_in_catch(c, d, h), i = entry & ((1u << q.ring_log2) - 1);
+    gq_unit unit = c.unit[d];
 
-      if (!(mine >> d & 1)) continue;
-      unit.w[3] = gq_tag(entry[d], q.ring_log2);
-      gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
-      if (u == 0) {
-        const uint64_t position = ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2;
+    if (!(c.ready[d] >> h & 1)) continue;
+    unit.w[3] = gq_tag(entry, q.ring_log2);
+    gq_unit_st_gpu(&q.ring_cells[((size_t)i << q.units_log2) + u], unit); /* [Q1] */
+    if (u == 0) {
+      const uint64_t position = ((chunk * GQ_WINDOWS + d) * 32 + t) >> q.units_log2;
 
-        unit.w[0] = lane, unit.w[1] = (uint32_t)position, unit.w[2] = (uint32_t)(position >> 32);
-        gq_unit_st_gpu(&q.ring_origins[i], unit);
-      }
+      unit.w[0] = lane, unit.w[1] = (uint32_t)position, unit.w[2] = (uint32_t)(position >> 32);
+      gq_unit_st_gpu(&q.ring_origins[i], unit);
     }
   }
   __syncwarp();
@@ -259,23 +253,62 @@ __device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_s
   return false;
 }
 
-/* One look at a lane. \return how many messages were taken. */
+/* The cells of a catch as bits of its chunk. */
+__device__ __forceinline__ uint32_t gq_cells_of(const gq_dev_queue &q, const gq_catch &c)
+{
+  const uint32_t cells = 32u >> q.units_log2, h = gq_lane_id() << q.units_log2;
+  uint32_t taken = 0;
+
+#pragma unroll
+  for (uint32_t d = 0; d < GQ_WINDOWS; d++)
+    taken |= __ballot_sync(GQ_ALL, h < 32 && (c.ready[d] >> (h & 31) & 1)) << (d * cells);
+  return taken;
+}
+
+/* Put what was found into the resident ring, and ask meanwhile for what the next visit will look at, in chunk \p then:
+ * after the answers that are waited for here, as a warp gets the answers in the order in which it asked. */
+__device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t lane, uint64_t chunk, const gq_catch &c,
+                                              uint64_t then, gq_gate *gate, gq_unit *next)
+{
+  const gq_dev_lane l(q, lane);
+  uint32_t first = 0;
+
+  if (gq_lane_id() == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
+  first = __shfl_sync(GQ_ALL, first, 0);
+  if (!gq_await_free(q, first, c.total)) return;
+  if (gate->stays && c.total == GQ_WINDOWS * 32 >> q.units_log2) { /* all there at once: so is the next, most likely */
+    gq_ask_chunk(q, l, then, next);
+    gate->ahead = true;
+  } else if (then != chunk) {
+    gq_ask_front(l, gate);
+  }
+  gq_fill_entries(q, lane, chunk, c, first);
+}
+
+/* One look at a lane. \p next: room for the chunk that is asked for ahead, from visit to visit.
+ * \return how many messages were taken. */
 __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
-                                             gq_cursor *cursor, gq_gate *gate)
+                                             gq_cursor *cursor, gq_gate *gate, gq_unit *next)
 {
   const gq_dev_lane l(q, lane);
   const uint32_t cells = 32u >> q.units_log2;
   const uint64_t chunk = cursor->chunk;
   bool done = false;
-  uint32_t taken = 0;
   gq_catch c;
 
-  if (!gq_may_poll(l, chunk, gate)) {
-    __nanosleep(100);
-    return 0;
+  if (gate->ahead) {
+    gate->ahead = false;
+#pragma unroll
+    for (uint32_t d = 0; d < GQ_WINDOWS; d++) c.unit[d] = next[d];
+    gq_sort_out(q, *cursor, (1u << GQ_WINDOWS) - 1, &c);
+  } else {
+    if (!gq_may_poll(l, chunk, gate)) {
+      __nanosleep(100);
+      return 0;
+    }
+    if (gate->burst) gq_look_everywhere(q, l, *cursor, &c);
+    else done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
   }
-  if (gate->burst) gq_look_everywhere(q, l, *cursor, &c);
-  else done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
   gate->idle = c.total ? 0 : gate->idle + 1;
   gate->burst = c.total >= cells;
   if (done || c.total == 0) return c.total;
@@ -284,18 +317,13 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     if (cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
     if (gate->burst) gq_raise(&l.front()->eager, chunk + q.warps_per_lane);
   }
-#pragma unroll
-  for (uint32_t d = 0; d < GQ_WINDOWS; d++)
-    for (uint32_t left = c.ready[d]; left; left &= left - 1)
-      taken |= 1u << (d * cells + ((__ffs(left) - 1) >> q.units_log2));
-  gq_advance(q, cursor, taken);
+  gq_advance(q, cursor, gq_cells_of(q, c));
   if (q.is_short && c.total <= GQ_DIRECT && !c.heavy) {
     gq_run_catch(q, stage, lane, chunk, c);
     gate->pace.replied = true;
     gate->pace.since = (uint32_t)clock();
   } else {
-    if (cursor->chunk != chunk) gq_ask_front(l, gate);
-    gq_push_catch(q, lane, chunk, c);
+    gq_push_catch(q, lane, chunk, c, cursor->chunk, gate, next);
   }
   return c.total;
 }
@@ -319,8 +347,9 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, {false, 0, 0}}; /* with several lanes, never stay with one */
+  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, {false, 0, 0}};
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
+  gq_unit next[GQ_WINDOWS];
 
   if (!idle) cursor = *kept;
   for (;;) {
@@ -339,6 +368,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
         }
         done = word;
       }
+      gate.ahead = false; /* what was asked for will be out of date */
       __nanosleep(200);
       continue;
     }
@@ -346,7 +376,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
       __nanosleep(2000);
       continue;
     }
-    if (gq_visit(q, stage, lane, &cursor, &gate) == 0) turns = 0;
+    if (gq_visit(q, stage, lane, &cursor, &gate, next) == 0) turns = 0;
     if (several) { /* take turns */
       *kept = cursor;
       __syncwarp();
