@@ -8,6 +8,7 @@
 #include "error.h"
 
 #define MOST_SMS 16u
+#define MOST_WARPS_A_LANE 16u /* that fetch: more would only get into each other's way over PCIe */
 #define WARPS 8u
 #define INIT_THREADS 256u
 #define STATIC_SHARED 1024u /* room for what kernel and handler declare by themselves */
@@ -107,10 +108,14 @@ static void choose_roles(gq_backend_state *s)
 {
   gq_dev_queue *q = &s->queue;
   const uint32_t warps = s->threads / 32;
-  uint32_t ingress, chunks;
+  uint32_t ingress, chunks, most;
 
   q->lane_count = s->c->lane_count;
-  q->ingress_blocks = s->blocks / 3 ? s->blocks / 3 : 1;
+  q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
+  /* A short message costs those who fetch it more time than those who run it, for theirs is the way over PCIe. */
+  most = s->blocks / (q->is_short ? 2 : 3);
+  q->ingress_blocks = (MOST_WARPS_A_LANE * q->lane_count + warps) / warps; /* one of all warps is in charge */
+  if (q->ingress_blocks > most) q->ingress_blocks = most ? most : 1;
   ingress = q->ingress_blocks * warps - 1;
   if (ingress == 0) { /* blocks of one warp: one for control is not enough */
     q->ingress_blocks = 2;
@@ -121,12 +126,12 @@ static void choose_roles(gq_backend_state *s)
   q->heads = q->limits.units == 32 ? 1u : 0xffffffffu / ((1u << q->limits.units) - 1);
   chunks = (1u << (q->limits.ring_log2 + q->units_log2)) / (GQ_WINDOWS * 32);
   q->warps_per_lane = ingress / q->lane_count ? ingress / q->lane_count : 1;
+  if (q->warps_per_lane > MOST_WARPS_A_LANE) q->warps_per_lane = MOST_WARPS_A_LANE;
   if (q->warps_per_lane > chunks) q->warps_per_lane = chunks;
   q->ring_log2 = 13; /* more than all ingress warps hold at once */
   while ((1u << q->ring_log2) < 128 * ingress) q->ring_log2++;
   q->park_ns = (uint64_t)s->c->park_us * 1000;
   q->may_take_long = !s->c->is_short;
-  q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
 }
 
 /* The handler's memory for each message under way. In thread scope its fast memory is there too. */
