@@ -14,6 +14,7 @@
 #define HELLO_NS 10000000000ull  /* how long a launched kernel may take to say hello */
 #define STOP_NS 2000000000ull
 #define ANSWER_NS 50000000ull    /* how long the kernel may take to answer for counters */
+#define LEAVING_TURNS 1024u      /* looks at a kernel that is leaving between two questions to its stream */
 
 /* Make the queue's context current on this thread, and give the thread's own back after. */
 static bool enter(gq_backend_state *s)
@@ -139,39 +140,69 @@ static void cuda_suspect(gq_backend_state *s, gq_suspects *suspects)
   pthread_mutex_unlock(&s->launching);
 }
 
+/* Has the kernel decided to leave? It says so after its last look, and nothing takes it back: whatever of it still runs
+ * touches no message, and what is launched behind it, in the same stream, begins once it has gone. */
+static bool has_left(const gq_backend_state *s)
+{
+  return gq_ld32(&s->control->left, GQ_ACQUIRE, GQ_SYS) == s->queue.epoch;
+}
+
+static gq_status relaunch(gq_backend_state *s)
+{
+  gq_cuda_result error;
+  gq_status status;
+
+  s->parks++;
+  s->relaunches++;
+  status = launch(s);
+  if (status == GQ_OK) return GQ_OK;
+  error = s->d->cuStreamQuery(s->stream); /* a fault of the kernel before it is told to whoever calls next */
+  return error == GQ_CUDA_SUCCESS || error == GQ_CUDA_NOT_READY ? status : gone(s, error);
+}
+
+/* The lanes say parked: launch the kernel again, unless it stays after all. The context is entered. It is the control
+ * page that is watched; the stream costs a call into the driver, and is asked only in case the kernel never says. */
+static gq_status wake(gq_backend_state *s)
+{
+  uint64_t begin = 0;
+
+  for (uint32_t turns = 0; is_parked(s->c); turns++) {
+    gq_cuda_result error;
+    uint64_t now;
+
+    if (has_left(s)) return relaunch(s);
+    gq_pause();
+    if (turns % LEAVING_TURNS != LEAVING_TURNS - 1) continue;
+    now = gq_now();
+    if (!begin) begin = now;
+    error = s->d->cuStreamQuery(s->stream);
+    if (error == GQ_CUDA_SUCCESS) return relaunch(s);
+    if (error != GQ_CUDA_NOT_READY) return gone(s, error);
+    if (now - begin > STOP_NS) {
+      __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
+      return gq_fail(GQ_DEVICE_LOST, "the resident kernel parked and did not end");
+    }
+  }
+  return GQ_OK;
+}
+
 /* A message was enqueued while the lanes said parked. The kernel is leaving, or has left, or has seen the message at
- * its last look and stays. */
+ * its last look and stays; or another thread has just launched it again. */
 static gq_status cuda_kick(gq_backend_state *s)
 {
-  const uint64_t begin = gq_now();
   gq_status status = GQ_OK;
 
   pthread_mutex_lock(&s->launching);
-  if (s->stopping || !enter(s)) {
-    pthread_mutex_unlock(&s->launching);
-    return gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
+  if (s->stopping) {
+    status = gq_fail(GQ_DEVICE_LOST, "the resident kernel is being stopped");
+  } else if (is_parked(s->c)) {
+    if (enter(s)) {
+      status = wake(s);
+      leave(s);
+    } else {
+      status = gq_fail(GQ_DEVICE_LOST, "the CUDA context is gone");
+    }
   }
-  while (is_parked(s->c)) {
-    const gq_cuda_result error = s->d->cuStreamQuery(s->stream);
-
-    if (error == GQ_CUDA_SUCCESS) {
-      s->parks++;
-      s->relaunches++;
-      status = launch(s);
-      break;
-    }
-    if (error != GQ_CUDA_NOT_READY) {
-      status = gone(s, error);
-      break;
-    }
-    if (gq_now() - begin > STOP_NS) {
-      status = gq_fail(GQ_DEVICE_LOST, "the resident kernel parked and did not end");
-      __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
-      break;
-    }
-    gq_pause();
-  }
-  leave(s);
   pthread_mutex_unlock(&s->launching);
   return status;
 }
@@ -226,8 +257,7 @@ static void cuda_count(gq_backend_state *s, gq_consumed *counters)
   pthread_mutex_lock(&s->launching);
   ask = gq_add32(&s->control->ask, 1, GQ_ACQ_REL) + 1;
   while (gq_ld32(&s->control->answered, GQ_ACQUIRE, GQ_SYS) != ask &&
-         gq_ld32(&s->control->left, GQ_ACQUIRE, GQ_SYS) != s->queue.epoch && gq_now() - begin < ANSWER_NS &&
-         !__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE))
+         !has_left(s) && gq_now() - begin < ANSWER_NS && !__atomic_load_n(&s->failed, __ATOMIC_ACQUIRE))
     gq_pause();
   counters->taken = gq_ld64(&from->taken, GQ_RELAXED, GQ_SYS);
   counters->finished = gq_ld64(&from->finished, GQ_RELAXED, GQ_SYS);
