@@ -348,7 +348,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
   gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, {false, 0, 0}};
-  uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 0;
+  uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 1; /* 1: the first look is at the lane */
   gq_unit next[GQ_WINDOWS];
 
   if (!idle) cursor = *kept;
