@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A libcuda.so.1 for tests, found through LD_LIBRARY_PATH: as much of a driver as is asked about before any kernel
  * runs. FAKE_DRIVER_MODE says what kind of machine it is; see the table `modes`. Everything else that a queue needs
- * is there and fails with CUDA_ERROR_UNKNOWN. */
+ * is there and fails with CUDA_ERROR_UNKNOWN, except in mode "gpu", in which fake_gpu.c has it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../lib/cuda_driver.h"
+#include "fake_gpu.h"
 
 /* One machine. Two devices if the second has a capability. */
 static const struct machine {
@@ -14,7 +15,7 @@ static const struct machine {
   gq_cuda_result init;          /* what cuInit() returns */
   const char *missing;          /* an entry point that is not there */
   int capability[2];            /* 0: 9.0, and no second device */
-  int compute_mode, timeout, no_mapping, no_cooperative, lazy;
+  int compute_mode, timeout, no_mapping, no_cooperative, lazy, runs_kernels;
 } modes[] = {
   { .mode = "fine" },
   { .mode = "old", .version = 11030 },
@@ -35,6 +36,7 @@ static const struct machine {
   { .mode = "no_mapping", .no_mapping = 1 },
   { .mode = "no_cooperative", .no_cooperative = 1 },
   { .mode = "lazy", .lazy = 1 },
+  { .mode = "gpu", .runs_kernels = 1 },
 };
 
 static const struct machine *machine(void)
@@ -113,6 +115,7 @@ static gq_cuda_result get_attribute(int *value, unsigned attribute, gq_cuda_devi
   case GQ_CUDA_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = capability_of(device) / 10; break;
   case GQ_CUDA_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = capability_of(device) % 10; break;
   case GQ_CUDA_ATTRIBUTE_COOPERATIVE_LAUNCH: *value = !machine()->no_cooperative; break;
+  case 97: *value = 227 << 10; break; /* shared memory that a block may ask for */
   default: return GQ_CUDA_INVALID_VALUE;
   }
   return GQ_CUDA_SUCCESS;
@@ -133,7 +136,7 @@ static gq_cuda_result get_loading_mode(unsigned *mode)
 
 static gq_cuda_result not_faked(void) { return GQ_CUDA_UNKNOWN; }
 
-typedef void entry_point(void);
+typedef fake_entry entry_point;
 static const struct { const char *name; entry_point *entry; } fakes[] = {
   { "cuInit", (entry_point *)init },
   { "cuDriverGetVersion", (entry_point *)cuDriverGetVersion },
@@ -158,6 +161,7 @@ static gq_cuda_result find(const char *name, void **found, int version, uint64_t
   if (strcmp(name, "cuCtxCreate") == 0 && version >= 11040) return GQ_CUDA_NOT_FOUND;
   for (i = 0; i < sizeof fakes / sizeof *fakes; i++)
     if (strcmp(fakes[i].name, name) == 0) entry = fakes[i].entry;
+  if (machine()->runs_kernels && fake_gpu_find(name)) entry = fake_gpu_find(name);
   memcpy(found, &entry, sizeof entry);
   return GQ_CUDA_SUCCESS;
 }

@@ -3,8 +3,8 @@
 # Run the tests on a GPU:  tests/run-gpu.sh [--memcheck] BUILD_DIR [TEST...]
 # TEST is the name of a program in BUILD_DIR/tests, or of a script beside this file; all of them, unless named.
 # --memcheck: under NVIDIA's compute-sanitizer, whose memcheck finds wild accesses of the kernels; programs only, and
-# unless named not those that say nothing there: test_driver (a driver of its own), test_faults (wild on purpose),
-# test_handlers (no GPU).
+# unless named not those that say nothing there: test_driver and test_wake (a driver of their own), test_faults (wild on
+# purpose), test_handlers (no GPU).
 #
 # Needs the build directory and nothing else: neither make nor libtool nor the Check library. A test that finds no
 # usable GPU fails. Exit status: 0 if all passed.
@@ -42,7 +42,9 @@ export top_srcdir top_builddir GPUQUEUE_TEST_BACKENDS GPUQUEUE_TEST_REQUIRE GPUQ
 if test $# = 0; then
   for program in "$build"/tests/test_* "$build"/tests/baselines "$build"/tests/stress_*; do
     case $(basename "$program") in *.*) continue ;; esac
-    case $memcheck,$(basename "$program") in ?*,test_driver | ?*,test_faults | ?*,test_handlers) continue ;; esac
+    case $memcheck,$(basename "$program") in
+      ?*,test_driver | ?*,test_wake | ?*,test_faults | ?*,test_handlers) continue ;;
+    esac
     test -f "$program" && test -x "$program" && set -- "$@" "$(basename "$program")"
   done
   test $# = 0 || test -n "$memcheck" || for script in "$scripts"/cli/*.sh; do

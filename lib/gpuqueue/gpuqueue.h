@@ -226,7 +226,8 @@ typedef struct gq_message {
  * \param id          out: names the message until its result is taken; never 0
  * \return GQ_OK; GQ_FULL if there was no room in time; GQ_TOO_LARGE; GQ_INVALID; GQ_SHUT_DOWN; GQ_DEVICE_LOST.
  * Lock-free with timeout 0, except that a message with a key, or one that does not fit its cell, takes a short lock
- * of the lane; otherwise may sleep. */
+ * of the lane, and that one which finds the consumer parked wakes it: on a GPU by a launch, tens of
+ * microseconds, for which other senders that find it parked wait too. Otherwise may sleep. */
 GQ_API gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id);
 
 /** Enqueue \p count messages in order.
