@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A queue that had nothing to do has left the device: what its first message pays, and what it costs meanwhile. */
+/* A queue that had nothing to do has left the device: what its first message pays, how much of that is the call that
+ * wakes it, and what the queue costs meanwhile. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,45 +51,48 @@ static bool await_park(struct bench *bench, const struct session *session)
   return true;
 }
 
+/** \param enqueue_ns  out: how much of \p ns the sending call took, which is who wakes the queue */
 static bool round_trip(struct bench *bench, struct session *session, const struct content *content, uint64_t number,
-                       unsigned char *result, int64_t *ns)
+                       unsigned char *result, int64_t *ns, int64_t *enqueue_ns)
 {
   const gq_message message = {content_payload(content, number), content->size, 0, 0, 0};
   size_t size = content->result_bytes;
-  gq_status status;
   uint64_t id;
+  const int64_t begin = clock_ns();
+  gq_status status = gq_enqueue(session->lanes[0], &message, PATIENCE_NS, &id);
 
-  *ns = clock_ns();
-  status = gq_enqueue(session->lanes[0], &message, PATIENCE_NS, &id);
+  *enqueue_ns = clock_ns() - begin;
   if (status == GQ_OK) status = gq_dequeue_result(session->lanes[0], id, result, &size, PATIENCE_NS);
-  *ns = clock_ns() - *ns;
+  *ns = clock_ns() - begin;
   if (status != GQ_TOO_SMALL && !session_check(bench, status, "a message to a parked queue")) return false;
   if (status == GQ_OK && content_matches(content, number, result, size)) return true;
   return bench_fail(bench, EXIT_MESSAGES_FAILED, "message %" PRIu64 " to a parked queue: its result is wrong", number);
 }
 
 static bool measure(struct bench *bench, struct session *session, const struct content *content,
-                    struct figures *figures)
+                    struct figures *figures, struct figures *enqueueing)
 {
   const double seconds = bench->settings.seconds;
   unsigned char *result = allocate(content->result_bytes + 1);
   double middles[REPEATS], cpu;
   struct disturbance_mark mark;
-  struct samples samples;
+  struct samples samples, calls;
   uint64_t number = 0;
-  int64_t begin, ns;
+  int64_t begin, ns, enqueue_ns;
   bool fine = true;
   int i;
 
   samples_init(&samples, SAMPLES_MAX);
+  samples_init(&calls, SAMPLES_MAX);
   disturbance_mark(&mark);
   begin = clock_ns();
   for (i = 0; fine && i < REPEATS; i++) {
     const size_t first = samples.count;
 
     do {
-      fine = await_park(bench, session) && round_trip(bench, session, content, number++, result, &ns) &&
-             samples_add(&samples, ns);
+      fine = await_park(bench, session) && round_trip(bench, session, content, number++, result, &ns,
+                                                          &enqueue_ns) &&
+             samples_add(&samples, ns) && samples_add(&calls, enqueue_ns);
     } while (fine && !stop_requested() && (samples.count - first < SAMPLES_LEAST / REPEATS + 1 ||
              (double)(clock_ns() - begin) * 1e-9 < (i + 1) * seconds / REPEATS));
     samples_sort(&samples, first);
@@ -100,6 +104,9 @@ static bool measure(struct bench *bench, struct session *session, const struct c
     figures->messages = samples.count;
     repeats_spread(middles, REPEATS, figures);
     samples_summarise(&samples, figures);
+    samples_summarise(&calls, enqueueing);
+    enqueueing->messages = calls.count;
+    enqueueing->disturbance = figures->disturbance;
     cpu = own_cpu_seconds();
     begin = clock_ns();
     nap((int64_t)(WATCHED_S * 1e9));
@@ -107,29 +114,45 @@ static bool measure(struct bench *bench, struct session *session, const struct c
     figures->cpu_share_known = true;
   }
   samples_free(&samples);
+  samples_free(&calls);
   free(result);
   return fine;
+}
+
+static struct point *new_point(const struct bench *bench, const struct content *content, const char *part)
+{
+  struct point *point = point_new("wake", "gpuqueue");
+
+  point_number(point, "payload", (double)content->size);
+  point_number(point, "park_us", bench->settings.queue.park_us);
+  if (part) point_word(point, "part", part);
+  return point;
 }
 
 bool scenario_wake(struct bench *bench)
 {
   const size_t payload = bench->settings.payloads.count ? bench->settings.payloads.values[0] : 64;
-  struct point *point = point_new("wake", "gpuqueue");
+  struct point *point, *enqueue;
   struct session session;
   struct content content;
   bool fine;
 
-  if (!content_init(bench, &content, payload, NULL)) return point_drop(point), false;
-  point_number(point, "payload", (double)content.size);
-  point_number(point, "park_us", bench->settings.queue.park_us);
+  if (!content_init(bench, &content, payload, NULL)) return false;
+  point = new_point(bench, &content, NULL);
+  enqueue = new_point(bench, &content, "enqueue");
   bench_expect(bench, "scenario wake", bench->settings.seconds + 60 * 1e-6 * bench->settings.queue.park_us);
   fine = session_start(bench, &session, content.size, 1, 4096);
   if (fine) {
-    fine = measure(bench, &session, &content, &point->figures);
+    fine = measure(bench, &session, &content, &point->figures, &enqueue->figures);
     session_close(&session);
   }
   content_free(&content);
-  if (fine) return point_done(bench, point);
-  point_drop(point);
+  if (!fine) {
+    point_drop(point);
+    point_drop(enqueue);
+    return false;
+  }
+  if (point_done(bench, point)) return point_done(bench, enqueue);
+  point_drop(enqueue);
   return false;
 }

@@ -12,7 +12,7 @@ const struct scenario scenarios[] = {
   {"mixed", "many sizes at once; round trips of small messages while large ones flow", scenario_mixed},
   {"scopes", "a thread, a warp or a block a message", scenario_scopes},
   {"keys", "messages that finish in order, by key, beside messages without", scenario_keys},
-  {"wake", "the first message to a parked queue, and what a parked queue costs", scenario_wake},
+  {"wake", "the first message to a parked queue, the call that wakes it, and what a parked queue costs", scenario_wake},
   {"lanes", "growth with the number of lanes, all in use", scenario_lanes},
   {"capacity", "growth with the capacity", scenario_capacity},
   {"workers", "growth with the threads of the CPU backend, or the multiprocessors of the GPU", scenario_workers},
