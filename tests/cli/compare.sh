@@ -13,7 +13,7 @@ fi
 
 # compare ARGUMENT...: to out; its compiled Python is not wanted in the source directory
 compare() {
-  timeout 120 "$python" -B "$scripts/compare/compare.py" "$backend" --seconds 0.5 "$@" >out 2>err
+  timeout 150 "$python" -B "$scripts/compare/compare.py" "$backend" --seconds 0.5 "$@" >out 2>err
 }
 
 nothing_differs() {
