@@ -248,7 +248,7 @@ def test_nothing_leaks(open_queue):
         used_once(queue)
         queue.result(queue.enqueue(payload), timeout=60)
     gc.collect()
-    assert sys.getallocatedblocks() - blocks < 100
+    assert sys.getallocatedblocks() - blocks < 250  # one block a turn would be 300
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10000  # KiB; one copy a turn would be 30000
     after = sys.getrefcount(payload), sys.getrefcount(gpuqueue.Status.OK), sys.getrefcount(gpuqueue.Error)
     assert after == references
