@@ -14,8 +14,8 @@
 struct gq_gate {
   uint64_t seen, eager;     /* last known values of the lane's front */
   uint32_t idle;            /* fruitless looks since something changed */
-  bool asked;               /* `next` was asked for at the end of the last visit, so that it comes meanwhile */
-  gq_unit next;
+  bool asked;               /* `front` was asked for at the end of the last visit, so that it comes meanwhile */
+  gq_unit front;
   bool burst;               /* the last look found a whole window: look at all of them */
   bool stays;               /* the warp has no other lane to turn to */
   bool ahead;               /* all of the next chunk was asked for during the last visit */
@@ -38,7 +38,7 @@ __device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
 
 __device__ __forceinline__ void gq_ask_front(const gq_dev_lane &l, gq_gate *gate)
 {
-  gate->next = gq_unit_ld_gpu((const gq_unit *)l.front());
+  gate->front = gq_unit_ld_gpu((const gq_unit *)l.front());
   gate->asked = true;
 }
 
@@ -48,7 +48,7 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   if (chunk <= gate->seen) return true;
   if (!gate->asked) gq_ask_front(l, gate);
   gate->asked = false;
-  const gq_unit u = gate->next;
+  const gq_unit u = gate->front;
   const uint64_t seen = u.w[0] | (uint64_t)u.w[1] << 32, eager = u.w[2] | (uint64_t)u.w[3] << 32;
 
   if (eager != gate->eager) gate->idle = 0;

@@ -124,9 +124,6 @@ template <int order> GQ_CONSUMER int gq_dev_cas64(void *p, uint64_t *expected, u
 /** Order earlier accesses before later ones, for everyone on the bus. */
 GQ_CONSUMER void gq_fence_sys(void) { asm volatile("fence.sc.sys;" ::: "memory"); }
 
-/** Make several relaxed loads of words in device memory, or stores after it, acquires and releases. */
-GQ_CONSUMER void gq_fence_gpu(void) { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
-
 GQ_CONSUMER gq_unit gq_unit_ld_sys(const gq_unit *p)
 {
   gq_unit u;

@@ -12,7 +12,6 @@
 #define WARPS 8u
 #define INIT_THREADS 256u
 #define STATIC_SHARED 1024u /* room for what kernel and handler declare by themselves */
-#define ATTRIBUTE_SHARED_OPTIN 97
 
 static gq_status open_context(gq_backend_state *s)
 {
@@ -81,7 +80,7 @@ static gq_status choose_grid(gq_backend_state *s)
   gq_cuda_result error;
   gq_status status;
 
-  d->cuDeviceGetAttribute(&most_shared, ATTRIBUTE_SHARED_OPTIN, s->c->device);
+  d->cuDeviceGetAttribute(&most_shared, GQ_CUDA_ATTRIBUTE_SHARED_OPTIN, s->c->device);
   d->cuDeviceGetAttribute(&sms, GQ_CUDA_ATTRIBUTE_MULTIPROCESSOR_COUNT, s->c->device);
   status = choose_block(s, (uint32_t)most_shared);
   if (status != GQ_OK) return status;

@@ -115,7 +115,7 @@ static gq_cuda_result get_attribute(int *value, unsigned attribute, gq_cuda_devi
   case GQ_CUDA_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = capability_of(device) / 10; break;
   case GQ_CUDA_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = capability_of(device) % 10; break;
   case GQ_CUDA_ATTRIBUTE_COOPERATIVE_LAUNCH: *value = !machine()->no_cooperative; break;
-  case 97: *value = 227 << 10; break; /* shared memory that a block may ask for */
+  case GQ_CUDA_ATTRIBUTE_SHARED_OPTIN: *value = 227 << 10; break;
   default: return GQ_CUDA_INVALID_VALUE;
   }
   return GQ_CUDA_SUCCESS;
@@ -136,24 +136,23 @@ static gq_cuda_result get_loading_mode(unsigned *mode)
 
 static gq_cuda_result not_faked(void) { return GQ_CUDA_UNKNOWN; }
 
-typedef fake_entry entry_point;
-static const struct { const char *name; entry_point *entry; } fakes[] = {
-  { "cuInit", (entry_point *)init },
-  { "cuDriverGetVersion", (entry_point *)cuDriverGetVersion },
-  { "cuGetErrorName", (entry_point *)get_error_name },
-  { "cuGetErrorString", (entry_point *)get_error_string },
-  { "cuDeviceGetCount", (entry_point *)get_count },
-  { "cuDeviceGet", (entry_point *)get_device },
-  { "cuDeviceGetName", (entry_point *)get_name },
-  { "cuDeviceGetAttribute", (entry_point *)get_attribute },
-  { "cuDeviceTotalMem", (entry_point *)get_total_memory },
-  { "cuModuleGetLoadingMode", (entry_point *)get_loading_mode },
+static const struct { const char *name; fake_entry *entry; } fakes[] = {
+  { "cuInit", (fake_entry *)init },
+  { "cuDriverGetVersion", (fake_entry *)cuDriverGetVersion },
+  { "cuGetErrorName", (fake_entry *)get_error_name },
+  { "cuGetErrorString", (fake_entry *)get_error_string },
+  { "cuDeviceGetCount", (fake_entry *)get_count },
+  { "cuDeviceGet", (fake_entry *)get_device },
+  { "cuDeviceGetName", (fake_entry *)get_name },
+  { "cuDeviceGetAttribute", (fake_entry *)get_attribute },
+  { "cuDeviceTotalMem", (fake_entry *)get_total_memory },
+  { "cuModuleGetLoadingMode", (fake_entry *)get_loading_mode },
 };
 
 /* Both exported forms call this and not one another, so that the test can take either away. */
 static gq_cuda_result find(const char *name, void **found, int version, uint64_t flags)
 {
-  entry_point *entry = (entry_point *)not_faked;
+  fake_entry *entry = (fake_entry *)not_faked;
   size_t i;
   if (flags != 0) return GQ_CUDA_INVALID_VALUE;
   if (machine()->missing && strcmp(name, machine()->missing) == 0) return GQ_CUDA_NOT_FOUND;

@@ -109,10 +109,9 @@ static void set_parked(const launch *l, uint32_t parked)
 static int anything_new(const launch *l)
 {
   gq_cell_view view;
-  uint8_t payload[544];
 
   for (uint32_t i = 0; i < l->queue.lane_count; i++)
-    if (read_cell(l, i, &view, payload)) return 1;
+    if (read_cell(l, i, &view, NULL)) return 1;
   return 0;
 }
 

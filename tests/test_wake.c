@@ -104,6 +104,7 @@ static void wake_each_time(void)
 typedef struct sender {
   gq_queue *queue;
   uint64_t number, exchanged, refused;
+  int is_over; /* atomic: ask_now_and_then() is to end */
   pthread_t thread;
 } sender;
 
@@ -125,7 +126,7 @@ static void *ask_now_and_then(void *argument)
   sender *me = argument;
   gq_core *core = me->queue->core;
 
-  while (!__atomic_load_n(&me->refused, __ATOMIC_ACQUIRE)) {
+  while (!__atomic_load_n(&me->is_over, __ATOMIC_ACQUIRE)) {
     statistics_of(me->queue);
     if (gq_check_health(core) != GQ_OK) die("health");
     support_sleep_us(70);
@@ -152,7 +153,7 @@ static void wake_from_many(void)
     pthread_join(senders[i].thread, NULL);
     exchanged += senders[i].exchanged;
   }
-  __atomic_store_n(&senders[SENDERS].refused, 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&senders[SENDERS].is_over, 1, __ATOMIC_RELEASE);
   pthread_join(senders[SENDERS].thread, NULL);
   s = statistics_of(queue);
   printf("exchanged=%d completed=%d parked=%d in_step=%d ", (int)exchanged, (int)s.completed, s.parks > 0,
