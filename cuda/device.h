@@ -104,6 +104,7 @@ typedef struct gq_dev_queue {
   uint32_t ingress_blocks;       /* blocks 0 to this - 1 fetch, the others work; warp 0 of block 0 controls */
   uint32_t warps_per_lane;
   uint32_t is_short;             /* the handler may be run by ingress */
+  uint32_t widens;               /* thread scope: large messages are run by a warp each */
   uint32_t may_take_long;        /* the handler is not known to be short: look for cancellations before running it */
   uint32_t epoch;
   uint32_t stage_in, stage_out;  /* bytes of shared memory a staged message and its reply take */

@@ -8,6 +8,7 @@
 #include "cuda/stage.cuh"
 
 #define GQ_ALL 0xffffffffu
+#define GQ_LARGE_BYTES 8192u /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
 
 __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
 {
@@ -37,6 +38,18 @@ __device__ __forceinline__ gq_context gq_make_context(const gq_dev_queue &q, uin
                         : gq_shared_memory + q.shared_at + (scope == 2 ? warp * q.shared_bytes : 0);
   c.shared_bytes = q.shared_bytes;
   return c;
+}
+
+/* What thread `from` has, to all of the warp. */
+template <typename T> __device__ __forceinline__ T gq_broadcast(const T &value, uint32_t from)
+{
+  T copy;
+
+  static_assert(sizeof(T) % 4 == 0, "it is sent by words");
+#pragma unroll
+  for (uint32_t i = 0; i < sizeof(T) / 4; i++)
+    ((uint32_t *)&copy)[i] = __shfl_sync(GQ_ALL, ((const uint32_t *)&value)[i], from);
+  return copy;
 }
 
 /* How a message came out. */
@@ -201,20 +214,42 @@ __device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_
   }
 }
 
-/* Bring the slots of the messages in `mask` into device memory, one after another with the whole warp. */
+/* Copy one slot of each message in `left` from host memory to the mirror, or back: of this thread's message `size` bytes
+ * at `offset`. The threads of the warp are shared out to as many slots as there are, 4 at most: both ways are far, and
+ * small slots one after another would each be waited for. */
+template <bool back>
+__device__ __forceinline__ void gq_move_slots(const gq_dev_queue &q, uint32_t left, uint32_t lane, uint64_t offset,
+                                              uint32_t size)
+{
+  const uint32_t groups = __popc(left) >= 4 ? 4 : __popc(left) >= 2 ? 2 : 1, threads = 32 / groups;
+  const uint32_t group = gq_lane_id() / threads, rank = gq_lane_id() % threads;
+
+  while (left) {
+    uint32_t mine = left;
+
+    for (uint32_t i = 0; i < groups; i++) {
+      if (i < group) mine &= mine - 1;
+      left &= left - 1;
+    }
+    const uint32_t c = mine ? __ffs(mine) - 1 : 0;
+    const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
+    const uint64_t at = __shfl_sync(GQ_ALL, offset, c);
+    const uint32_t bytes = __shfl_sync(GQ_ALL, size, c);
+
+    if (!mine) continue;
+    if (back) gq_move(l.arena() + at, l.mirror() + at, bytes, rank, threads);
+    else gq_move(l.mirror() + at, l.arena() + at, bytes, rank, threads);
+  }
+}
+
+/* Bring the slots of the messages in `mask` into device memory. */
 __device__ __forceinline__ void gq_fetch_slots(const gq_dev_queue &q, uint32_t mask, const gq_job &job, uint32_t lane)
 {
-  uint32_t left = __ballot_sync(GQ_ALL, (mask >> gq_lane_id() & 1) && job.has_slot);
+  const uint32_t left = __ballot_sync(GQ_ALL, (mask >> gq_lane_id() & 1) && job.has_slot);
 
   if (!left) return;
   gq_fence_sys(); /* [S2] acquire: the slot was written before the cell that names it */
-  for (; left; left &= left - 1) {
-    const uint32_t c = __ffs(left) - 1;
-    const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
-    const uint64_t at = __shfl_sync(GQ_ALL, job.slot_offset, c);
-
-    gq_move(l.mirror() + at, l.arena() + at, __shfl_sync(GQ_ALL, job.size, c), gq_lane_id(), 32);
-  }
+  gq_move_slots<false>(q, left, lane, job.slot_offset, job.size);
   __syncwarp();
 }
 
@@ -224,7 +259,7 @@ __device__ __forceinline__ void gq_return_slots(const gq_dev_queue &q, const gq_
                                                 const gq_job &job, const gq_outcome &o, uint32_t lane)
 {
   const bool mine = (mask >> gq_lane_id() & 1) && job.has_result_slot && o.status == 0;
-  uint32_t left = __ballot_sync(GQ_ALL, mine && o.in_slot);
+  const uint32_t left = __ballot_sync(GQ_ALL, mine && o.in_slot);
 
   if (mine && !o.in_slot) {
     const uint32_t *from = (const uint32_t *)(gq_dev_lane(q, lane).mirror() + job.result_offset);
@@ -234,46 +269,76 @@ __device__ __forceinline__ void gq_return_slots(const gq_dev_queue &q, const gq_
   }
   __syncwarp();
   if (!left) return;
-  for (; left; left &= left - 1) {
-    const uint32_t c = __ffs(left) - 1;
-    const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
-    const uint64_t at = __shfl_sync(GQ_ALL, job.result_offset, c);
-
-    gq_move(l.arena() + at, l.mirror() + at, __shfl_sync(GQ_ALL, o.size, c), gq_lane_id(), 32);
-  }
+  gq_move_slots<true>(q, left, lane, job.result_offset, o.size);
   gq_fence_sys(); /* [C2] release, by every thread that wrote: the slot before the cell that names it */
   __syncwarp();
 }
 
-/* Run the handler on the messages in `mask`, one a thread. */
+/* Run the handler on a message, again while it asks for that and may. \return its code. */
+__device__ __forceinline__ int32_t gq_run_attempts(const gq_dev_queue &q, gq_msg *msg, gq_reply *reply,
+                                                   const gq_context &context)
+{
+  for (;;) {
+    const int32_t code = gq_run_handler(q.limits.handler, msg, reply, &context);
+
+    if (context.scope == 3) __syncthreads();
+    else if (context.scope == 2) __syncwarp();
+    if (code != GQ_RETRY || msg->attempt >= q.limits.attempts) return code;
+    msg->attempt++;
+    reply->size = 0;
+  }
+}
+
+/* Run the handler on the message of thread `c` with all of the warp, in a kernel whose other messages are run one a
+ * thread. Their scratch memory is free meanwhile: the first thread's serves all. */
+__device__ __forceinline__ void gq_run_wide(const gq_dev_queue &q, const gq_stage &stage, uint32_t c, const gq_job &job,
+                                            uint32_t lane, gq_outcome *o)
+{
+  const uint32_t its_lane = __shfl_sync(GQ_ALL, lane, c);
+  const gq_job its = gq_broadcast(job, c);
+  gq_context context = gq_make_context<1>(q, gq_lane_id(), 32);
+  gq_msg msg;
+  gq_reply reply;
+
+  context.scope = 2;
+  context.scratch -= gq_lane_id() * q.scratch_stride;
+  context.shared -= gq_lane_id() * q.scratch_stride;
+  gq_fill_message(&msg, &reply, gq_dev_lane(q, its_lane), its, its_lane, stage.payload(c), stage.reply(c));
+  const int32_t code = gq_run_attempts(q, &msg, &reply, context);
+
+  if (gq_lane_id() == c)
+    gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
+}
+
+/* Run the handler on the messages in `mask`, one a thread, and large ones with all of the warp if the handler can. */
 __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
                                                const gq_job &job, uint32_t lane, gq_outcome *o)
 {
   const uint32_t t = gq_lane_id();
   const gq_context context = gq_make_context<1>(q, 0, 1);
-  const uint32_t inline_room = gq_inline_bytes(q.limits.units, 16, 0);
   const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled &&
                     !gq_cancelled_since(q, gq_dev_lane(q, lane), job);
   const bool sampled = __any_sync(GQ_ALL, runs && job.position % GQ_SAMPLE == 0);
-  gq_msg msg;
-  gq_reply reply;
-  int32_t code = 0;
+  uint32_t wide = 0;
 
   o->status = job.malformed ? 18u /* GQ_MALFORMED */ : 6u /* GQ_CANCELLED */;
   o->size = o->attempts = o->in_slot = 0, o->code = 0;
   gq_fetch_slots(q, __ballot_sync(GQ_ALL, runs), job, lane);
+  if constexpr (gq_runs_in<2>)
+    if (q.widens) wide = __ballot_sync(GQ_ALL, runs && job.size >= GQ_LARGE_BYTES);
   if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 0, gq_clock_ns());
-  if (runs) {
+  if (runs && !(wide >> t & 1)) {
+    gq_msg msg;
+    gq_reply reply;
+
     gq_fill_message(&msg, &reply, gq_dev_lane(q, lane), job, lane, stage.payload(t), stage.reply(t));
-    for (;;) {
-      code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
-      if (code != GQ_RETRY || msg.attempt >= q.limits.attempts) break;
-      msg.attempt++;
-      reply.size = 0;
-    }
-    gq_judge(o, job, code, reply.size, msg.attempt, inline_room);
+    const int32_t code = gq_run_attempts(q, &msg, &reply, context);
+
+    gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
   }
   __syncwarp();
+  if constexpr (gq_runs_in<2>)
+    for (; wide; wide &= wide - 1) gq_run_wide(q, stage, __ffs(wide) - 1, job, lane, o);
   if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 1, gq_clock_ns());
   gq_return_slots(q, stage, mask, job, *o, lane);
 }
@@ -380,13 +445,7 @@ __device__ __forceinline__ void gq_run_group(const gq_dev_queue &q, const gq_sta
   }
   if (rank == 0) gq_stamp(l, q.limits, job.position, 0, gq_clock_ns());
   gq_fill_message(&msg, &reply, l, job, lane, stage.payload(0), stage.reply(0));
-  for (;;) {
-    code = gq_run_handler(q.limits.handler, &msg, &reply, &context);
-    gq_group_sync<scope>();
-    if (code != GQ_RETRY || msg.attempt >= q.limits.attempts) break;
-    msg.attempt++;
-    reply.size = 0;
-  }
+  code = gq_run_attempts(q, &msg, &reply, context);
   if (rank == 0) gq_stamp(l, q.limits, job.position, 1, gq_clock_ns());
   gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
   if (o->status || !job.has_result_slot) return;

@@ -51,13 +51,22 @@ __device__ __forceinline__ bool gq_load_entries(const gq_dev_queue &q, const gq_
 /* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
  * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
  * warps; of short ones, which cost a warp about as much however many there are, some more are taken (see the kernel's
- * rates in doc/performance.md). Called by one thread. */
+ * rates in doc/performance.md), unless some are large. Called by one thread. */
 __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t max, uint32_t servers,
                                                    uint32_t *first)
 {
-  const uint32_t waiting = gq_ring_waiting(&q.shared->ring), share = waiting / servers + (q.is_short ? 16 : 1);
+  const uint32_t waiting = gq_ring_waiting(&q.shared->ring), large = gq_ld32(&q.shared->ring.large, GQ_RELAXED, GQ_GPU);
+  const uint32_t share = waiting / servers + (q.is_short && large == 0 ? 16 : 1);
 
   return waiting ? gq_ring_claim(&q.shared->ring, share < max ? share : max, first) : 0;
+}
+
+/* The staged messages 0 to n - 1 wait no more: see gq_count_large(). */
+__device__ __forceinline__ void gq_count_off_large(const gq_dev_queue &q, const gq_stage &stage, uint32_t n)
+{
+  const uint32_t t = gq_lane_id(), large = __popc(__ballot_sync(GQ_ALL, t < n && *stage.head(t) >= GQ_LARGE_BYTES));
+
+  if (q.is_short && large && t == 0) gq_add32(&q.shared->ring.large, 0u - large, GQ_RELAXED);
 }
 
 /* A warp's worth of work in thread and warp scope. */
@@ -81,8 +90,11 @@ __device__ void gq_work_warp(const gq_dev_queue &q, const gq_stage &stage, uint3
     }
     nap = 50;
     if (!gq_load_entries(q, stage, first, n)) return;
-    if constexpr (scope == 1) gq_serve_threads<false>(q, stage, n, 0);
-    else gq_serve_group<2>(q, stage, word);
+    if constexpr (scope == 1) {
+      gq_count_off_large(q, stage, n);
+      gq_serve_threads<false>(q, stage, n, 0);
+    }
+    if constexpr (scope == 2) gq_serve_group<2>(q, stage, word);
     __syncwarp();
   }
 }

@@ -17,6 +17,7 @@ typedef struct gq_consumption {
   gq_supplies supplies;      /* of the handler; the CPU backend uses them where they are */
   uint32_t scope;            /* a gq_scope, never auto */
   uint32_t is_short;         /* the handler takes little time for a message that fits a cell */
+  uint32_t widens;           /* thread scope by the handler's choice, and it can run a large message with a warp */
   uint32_t sms, workers, park_us, stall_ms, guard;
   int32_t device;
 } gq_consumption;

@@ -111,8 +111,10 @@ static void choose_roles(gq_backend_state *s)
 
   q->lane_count = s->c->lane_count;
   q->is_short = s->c->is_short && s->c->scope == GQ_SCOPE_THREAD;
-  /* A short message costs those who fetch it more time than those who run it, for theirs is the way over PCIe. */
-  most = s->blocks / (q->is_short ? 2 : 3);
+  q->widens = s->c->widens;
+  /* A short message costs those who fetch it more time than those who run it, for theirs is the way over PCIe. One that
+   * a warp or a block runs costs most where it is run, all the more as its payload is brought there. */
+  most = s->blocks / (q->is_short ? 2 : s->c->scope == GQ_SCOPE_THREAD ? 3 : 6);
   q->ingress_blocks = (MOST_WARPS_A_LANE * q->lane_count + warps) / warps; /* one of all warps is in charge */
   if (q->ingress_blocks > most) q->ingress_blocks = most ? most : 1;
   ingress = q->ingress_blocks * warps - 1;

@@ -16,6 +16,8 @@ static gq_status choose_handler(gq_consumption *c, const gq_options *o)
   if (!(c->handler->declared->scopes >> (c->scope - 1) & 1))
     return gq_fail(GQ_NO_HANDLER, "handler %s does not run in scope %s; it runs in: %s", c->handler->declared->info.name,
                    scope_names[c->scope], c->handler->declared->info.scopes);
+  c->widens = o->scope == GQ_SCOPE_AUTO && c->scope == GQ_SCOPE_THREAD &&
+              (c->handler->declared->scopes >> (GQ_SCOPE_WARP - 1) & 1);
   return gq_supplies_gather(&c->supplies, c->handler->declared, o);
 }
 

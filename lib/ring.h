@@ -21,7 +21,8 @@ typedef struct gq_ring_counts {
   gq_a32 tail; /* written by workers */
   uint32_t pad1[31];
   gq_a32 tokens; /* written by both */
-  uint32_t pad2[31];
+  gq_a32 large;  /* about how many of them stand for a large message; only the GPU's workers ask */
+  uint32_t pad2[30];
 } gq_ring_counts;
 
 /** Entries that may be reserved now. \p slack: as many as all ingress together reserve between asking and reserving,

@@ -261,6 +261,76 @@ START_TEST(threads_of_a_message_work_together)
 }
 END_TEST
 
+/* By default a handler that says "thread, warp, block" runs in the scope thread, but for payloads of 8 KiB and more. */
+START_TEST(a_warp_runs_a_large_message)
+{
+  static const size_t sizes[] = { 1, 8191, 8192, 8195, 100000 };
+  static uint8_t data[100000];
+  for (uint32_t scope = GQ_SCOPE_AUTO; scope <= GQ_SCOPE_THREAD; scope++) {
+    gq_queue *queue = open_in_scope("test_context", scope, NULL);
+    for (size_t i = 0; i < SUITE_COUNT(sizes); i++) {
+      const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && sizes[i] >= 8192;
+      data[0] = 0;
+      const reply_of r = ask(queue, data, sizes[i]);
+      expect_context(&r, wide ? GQ_SCOPE_WARP : GQ_SCOPE_THREAD, 256);
+    }
+    suite_close(queue);
+  }
+}
+END_TEST
+
+START_TEST(small_and_large_messages_have_memory_of_their_own)
+{
+  static uint8_t data[9000];
+  gq_queue *queue = open_in_scope("test_context", GQ_SCOPE_AUTO, NULL);
+  uint64_t ids[300];
+  for (size_t i = 0; i < SUITE_COUNT(ids); i++) {
+    data[0] = i % 7 == 0 ? 4 : 3;   /* work together, or look whether scratch memory stays what it is */
+    ids[i] = suite_enqueue(queue, data, i % 3 == 0 ? sizeof data : 1 + i);
+  }
+  for (size_t i = 0; i < SUITE_COUNT(ids); i++) {
+    reply_of r = { .size = sizeof r.data };
+    assert_status(gq_dequeue_result(queue, ids[i], r.data, &r.size, SUPPORT_LONG), GQ_OK);
+    ck_assert_msg(r.size == 1 && r.data[0] == '0', "message %zu: %.*s are wrong", i, (int)r.size, (const char *)r.data);
+  }
+  suite_close(queue);
+}
+END_TEST
+
+START_TEST(large_messages_fail_and_are_tried_again_like_others)
+{
+  static uint8_t data[9000], result[sizeof data];
+  gq_options options = suite_options("test_fail");
+  options.attempts = 3;
+  gq_queue *queue = suite_open(&options);
+  uint64_t ids[90];
+  for (size_t i = 0; i < SUITE_COUNT(ids); i++) {
+    support_fill(data, sizeof data, i);
+    data[0] = i % 3 == 0 ? 255 : 7, data[1] = i % 3 == 2 ? 1 : i % 2 ? 2 : 0;
+    ids[i] = suite_enqueue(queue, data, i % 4 == 0 ? 100 : sizeof data);
+  }
+  for (size_t i = 0; i < SUITE_COUNT(ids); i++) {
+    const size_t sent = i % 4 == 0 ? 100 : sizeof data;
+    const bool fails = i % 3 == 2 || (i % 3 == 1 && i % 2);
+    size_t size = sizeof result;
+    int32_t code;
+    uint32_t attempts;
+    assert_status(gq_dequeue_result(queue, ids[i], result, &size, SUPPORT_LONG), fails ? GQ_FAILED : GQ_OK);
+    if (fails) {
+      gq_last_failure(&code, &attempts);
+      ck_assert_int_eq(code, 7);
+      ck_assert_uint_eq(attempts, 1);
+      continue;
+    }
+    support_fill(data, sizeof data, i);
+    data[0] = i % 3 == 0 ? 255 : 7, data[1] = i % 2 ? 2 : 0;
+    ck_assert_uint_eq(size, sent);
+    ck_assert_int_eq(memcmp(result, data, sent), 0);
+  }
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(reserved_codes_are_failures)
 {
   gq_options options = suite_options("test_context");
@@ -329,6 +399,9 @@ int main(void)
     SUITE_TEST(messages_share_the_state),
     SUITE_TEST(scratch_memory_is_one_messages_own),
     SUITE_TEST(threads_of_a_message_work_together),
+    SUITE_TEST(a_warp_runs_a_large_message),
+    SUITE_TEST(small_and_large_messages_have_memory_of_their_own),
+    SUITE_TEST(large_messages_fail_and_are_tried_again_like_others),
     SUITE_TEST(reserved_codes_are_failures),
     SUITE_TEST(an_init_can_refuse),
     SUITE_TEST(an_init_may_take_its_time_but_not_for_ever),

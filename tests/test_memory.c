@@ -18,12 +18,12 @@ static uint64_t larger(uint64_t a, uint64_t b)
   return a > b ? a : b;
 }
 
-/* The documented function: a page of words; per cell its two ring cells and 24 bytes of state, per 64 cells 24 bytes
+/* The documented function: a page of words; per cell its two ring cells and 24 bytes of state, per 256 cells 24 bytes
  * of times; an arena for two of the largest messages with their results. Slots are powers of two from 256 bytes on. */
 static uint64_t documented_bytes(const gq_options *o, uint64_t result_bytes)
 {
   const uint64_t cells = power_of_two(larger(o->capacity, 128)), cell = o->cell_bytes ? o->cell_bytes : 128;
-  const uint64_t rings = (4096 + cells * (2 * cell + 24) + cells / 64 * 24 + 4095) / 4096 * 4096;
+  const uint64_t rings = (4096 + cells * (2 * cell + 24) + (cells > 256 ? cells / 256 : 1) * 24 + 4095) / 4096 * 4096;
   const uint64_t pair = power_of_two(larger(o->max_message_bytes, 256)) + power_of_two(larger(result_bytes, 256));
   const uint64_t arena = o->arena_bytes ? power_of_two(o->arena_bytes) : power_of_two(larger(2 * pair, 16 * MIB));
   return o->lanes * (rings + arena);
