@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "content.h"
 #include "peers.h"
 #include "scenarios.h"
@@ -6,7 +8,7 @@
 
 /* A batch is not to be more than this many bytes; the messages that a lane can hold not more than a share of memory. */
 #define BATCH_BYTES ((size_t)1 << 20)
-enum { BATCH = 256, CAPACITY = 4096, MESSAGES_HELD = 8, MEMORY_SHARE = 8, PEER_BYTES = 1 << 20 };
+enum { BATCH = 256, CAPACITY = 4096, MESSAGES_HELD = 8, MEMORY_SHARE = 8, PEER_BYTES = 1 << 20, BLOCK_BYTES = 256 << 10 };
 
 static unsigned batch_of(const struct bench *bench, size_t payload)
 {
@@ -25,6 +27,21 @@ static unsigned threads_of(const struct bench *bench, size_t payload)
   return trial_threads(bench, fitting ? fitting : 1);
 }
 
+/** A block for what a warp takes long over, if the user has chosen no scope and the handler runs in blocks. */
+static uint32_t scope_of(const struct bench *bench, const char *handler, size_t payload)
+{
+  gq_options options = bench->settings.queue;
+  const gq_handler_info *info;
+  bool runs_in_blocks;
+
+  if (bench_is_given(&bench->settings, "scope") || payload < BLOCK_BYTES) return options.scope;
+  options.handler = handler;
+  if (gq_handler_inspect(&options, &info) != GQ_OK) return options.scope;
+  runs_in_blocks = strstr(info->scopes, "block") != NULL;
+  gq_handler_info_free(info);
+  return runs_in_blocks ? GQ_SCOPE_BLOCK : options.scope;
+}
+
 static bool measure(struct bench *bench, const char *handler, size_t payload)
 {
   const unsigned threads = threads_of(bench, payload), batch = batch_of(bench, payload);
@@ -41,6 +58,8 @@ static bool measure(struct bench *bench, const char *handler, size_t payload)
     point_rate_parameters(point, payload, threads, true, batch == 1 ? "single" : "batch", batch);
     trial_init(&trial, bench, (const struct content *const *)&contents, payload, threads, CAPACITY);
     trial.options.handler = handler;
+    trial.options.scope = scope_of(bench, handler, payload);
+    if (trial.options.scope == GQ_SCOPE_BLOCK) point_word(point, "scope", "block");
     trial.traffic.batch = batch;
     trial.rate = true;
     fine = trial_run(bench, &trial, point);
