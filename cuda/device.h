@@ -15,10 +15,11 @@
 /* Ingress warps fetch chunks of this many windows; a window is 32 units, one a thread. */
 #define GQ_WINDOWS 4u
 
-/** How far ingress has come with a lane, in device memory. Highest chunk with a message in it plus one, and the highest
- * that is worth polling because messages have been coming in bulk. */
+/** How far ingress has come with a lane, in device memory. Highest chunk with a message in it plus one; the highest
+ * that is worth polling because messages have been coming in bulk; and the last whose turn it is: see gq_await_turn(). */
 typedef struct gq_front {
   gq_a64 seen, eager;
+  gq_a64 turn;
 } __attribute__((aligned(16))) gq_front;
 
 /** Where an ingress warp stands in a lane; kept here while the kernel is parked. */

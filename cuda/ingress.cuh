@@ -9,6 +9,8 @@
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
 #define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
 #define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
+#define GQ_TURN_WAIT 40000u /* cycles that a warp waits for its turn between two looks */
+#define GQ_TURN_SEEN 200u   /* cycles by which a warp sees its turn later than the client is answered, about */
 
 /* What a warp knows of its place in a lane. */
 struct gq_gate {
@@ -18,6 +20,7 @@ struct gq_gate {
   gq_unit front;
   bool burst;               /* the last look found a whole window: look at all of them */
   bool stays;               /* the warp has no other lane to turn to */
+  bool turn;                /* it is this warp's turn: see gq_await_turn() */
   bool ahead;               /* all of the next chunk was asked for during the last visit */
   gq_pace pace;
 };
@@ -30,11 +33,6 @@ struct gq_catch {
   uint32_t total;
   bool heavy;                 /* some of them have slots or keys */
 };
-
-__device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
-{
-  asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
-}
 
 __device__ __forceinline__ void gq_ask_front(const gq_dev_lane &l, gq_gate *gate)
 {
@@ -55,6 +53,30 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   gate->seen = seen;
   gate->eager = eager;
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
+}
+
+/* While messages come one by one, the warp of the next chunk waits for the last message of the chunk before, and takes
+ * the reply to it for its own: it looks when the client's next message is due. If it kept reading, a read would be under
+ * way at any time, and a message in each chunk up to a whole read late. In bulk nobody waits.
+ * \return whether it is this warp's turn. If not, a look now and then will do: messages may become whole out of order. */
+__device__ __forceinline__ bool gq_await_turn(const gq_dev_queue &q, const gq_dev_lane &l, uint64_t chunk,
+                                              gq_gate *gate)
+{
+  const uint32_t begin = (uint32_t)clock();
+  uint64_t turn;
+
+  if (gate->turn || !gate->stays || q.warps_per_lane == 1) return true;
+  turn = gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU);
+  if (turn < chunk) {
+    do {
+      if ((uint32_t)clock() - begin > GQ_TURN_WAIT) return false;
+      turn = gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU);
+    } while (turn < chunk);
+    gate->pace.replied = turn == chunk;
+    gate->pace.since = (uint32_t)clock() - GQ_TURN_SEEN;
+  }
+  gate->turn = true;
+  return true;
 }
 
 /* Has this thread's cell of window d been taken? */
@@ -230,19 +252,22 @@ __device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_s
 {
   const uint32_t d = gq_front_window(q, *cursor);
   const uint64_t chunk = cursor->chunk, window = (chunk * GQ_WINDOWS + d) * 32;
+  const uint32_t untaken = (GQ_WINDOWS * 32u >> q.units_log2) - __popc(cursor->got);
+  const uint32_t most = gq_await_turn(q, l, chunk, gate) ? GQ_READS : 1;
   uint32_t h = 32;
   gq_glance g;
 
   c->total = 0;
   gq_hold_back(gate->pace);
   gq_read_until_new(&g, gq_chunk_units(q, l, chunk) + d * 32, gq_chunk_tag(q, chunk), !gq_is_taken(q, *cursor, d),
-                    q.heads);
+                    q.heads, most);
   gq_learn_hold(&gate->pace, g.reads, g.mask != 0);
   if (!g.mask) return true;
-  if (q.is_short) h = gq_run_quick(q, stage, lane, window, g, &gate->pace);
+  if (q.is_short) h = gq_run_quick(q, stage, lane, window, g, untaken == 1, &gate->pace);
   if (h < 32) {
     if (gq_lane_id() == 0 && cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
     gq_advance(q, cursor, 1u << ((d * 32 + h) >> q.units_log2));
+    if (untaken == 1) gate->turn = false;
     c->total = 1;
     return true;
   }
@@ -327,9 +352,16 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
   if (gq_lane_id() == 0) {
     gq_dev_count(&q.shared->counters.taken, c.total);
     if (cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
-    if (gate->burst) gq_raise(&l.front()->eager, chunk + q.warps_per_lane);
+    if (gate->burst) {
+      gq_raise(&l.front()->eager, chunk + q.warps_per_lane);
+      gq_raise(&l.front()->turn, chunk + q.warps_per_lane);
+    }
   }
   gq_advance(q, cursor, gq_cells_of(q, c));
+  if (cursor->chunk != chunk) {
+    if (gq_lane_id() == 0) gq_raise(&l.front()->turn, chunk + 1);
+    gate->turn = false;
+  }
   if (q.is_short && c.total <= GQ_DIRECT && !c.heavy) {
     gq_run_catch(q, stage, lane, chunk, c);
     gate->pace.replied = true;
@@ -359,7 +391,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, {false, 0, 0}};
+  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, false, {false, 0, 0}};
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 1; /* 1: the first look is at the lane */
   gq_unit next[GQ_WINDOWS];
 

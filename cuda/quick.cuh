@@ -6,28 +6,36 @@
 #define GQ_QUICK_CUH
 #include "cuda/serve.cuh"
 
-#define GQ_MOST_HOLD 1600u  /* cycles: somewhat less than a read over PCIe takes */
+#define GQ_MOST_HOLD 1900u  /* cycles: most that a look is held back. Higher, p50 is the worse for it; lower, p99 */
+#define GQ_HOLD_MORE 200u   /* cycles more after a message that was just too late */
+#define GQ_HOLD_STEPS 4u    /* messages that were there in time for a cycle less: the brink is come to so seldom that
+                               being too late there does not show in p99 */
 #define GQ_READS 8u         /* reads in one fruitless look */
+
+__device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
+{
+  asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
+}
 
 /* A client that answers at once writes its next message about when the first read after the last reply passes by. If
  * it is just too late it waits for a whole further read, and the next time again, in step. So the first read after a
  * reply is held back, by as much as turns out to be needed. */
 struct gq_pace {
   bool replied;             /* this warp has just replied, at this clock */
-  uint32_t since, hold;     /* hold: cycles to wait after a reply */
+  uint32_t since, hold;     /* hold: cycles to wait after a reply, times GQ_HOLD_STEPS */
 };
 
 __device__ __forceinline__ void gq_hold_back(const gq_pace &pace)
 {
   if (pace.replied)
-    while ((uint32_t)clock() - pace.since < pace.hold) continue;
+    while ((uint32_t)clock() - pace.since < pace.hold / GQ_HOLD_STEPS) continue;
 }
 
 __device__ __forceinline__ void gq_learn_hold(gq_pace *pace, uint32_t reads, bool found)
 {
   if (pace->replied && found) {
     if (reads == 1 && pace->hold) pace->hold--;
-    else if (reads == 2 && pace->hold < GQ_MOST_HOLD) pace->hold += GQ_MOST_HOLD / 8;
+    else if (reads == 2) pace->hold = min(pace->hold + GQ_HOLD_MORE * GQ_HOLD_STEPS, GQ_MOST_HOLD * GQ_HOLD_STEPS);
   }
   pace->replied = false;
 }
@@ -39,10 +47,10 @@ struct gq_glance {
   uint32_t reads;
 };
 
-/* Read a window until some cell's head is new, or GQ_READS times. The head is written last: a cell without it is not
+/* Read a window until some cell's head is new, or \p most times. The head is written last: a cell without it is not
  * worth looking at, and counts as not there. \p is_new: this thread's cell has not been taken. */
 __device__ __forceinline__ void gq_read_until_new(gq_glance *g, const gq_unit *from, uint32_t tag, bool is_new,
-                                                  uint32_t heads)
+                                                  uint32_t heads, uint32_t most)
 {
   g->reads = 0;
 #pragma unroll 1
@@ -50,15 +58,16 @@ __device__ __forceinline__ void gq_read_until_new(gq_glance *g, const gq_unit *f
     g->unit = gq_unit_ld_sys(from);
     g->mask = __ballot_sync(GQ_ALL, is_new && g->unit.w[3] == tag);
     g->reads++;
-  } while (!(g->mask & heads) && g->reads < GQ_READS);
+  } while (!(g->mask & heads) && g->reads < most);
   if (!(g->mask & heads)) g->mask = 0;
 }
 
 /* Run the message in the glance and answer it, if it is one whole message, alone, that needs no more than its cell.
- * \p window: number of the window's first unit since the lane began. \return the cell's first thread, or 32 if this is
+ * \p window: number of the window's first unit since the lane began. \p is_last: all other messages of the chunk have
+ * been served. \return the cell's first thread, or 32 if this is
  * not such a message and nothing has been done. */
 __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq_stage &stage, uint32_t lane,
-                                                 uint64_t window, const gq_glance &g, gq_pace *pace)
+                                                 uint64_t window, const gq_glance &g, bool is_last, gq_pace *pace)
 {
   const uint32_t t = gq_lane_id(), units = 1u << q.units_log2, h = (__ffs(g.mask) - 1) & ~(units - 1);
   const uint32_t size = __shfl_sync(GQ_ALL, g.unit.w[0], h), word1 = __shfl_sync(GQ_ALL, g.unit.w[1], h);
@@ -75,6 +84,8 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
   const gq_dev_lane l(q, lane);
   uint64_t tag = 0, ending = 0;
 
+  /* Now, so that the next warp knows by the time of the reply: see gq_await_turn(). */
+  if (is_last && t == 0) gq_raise(&l.front()->turn, window / (GQ_WINDOWS * 32) + 1);
   if (has_ext) tag = __shfl_sync(GQ_ALL, g.unit.w[0] | (uint64_t)g.unit.w[1] << 32, h + 2);
   if (t == 0 && !q.limits.ordered) ending = gq_add64(l.ended(), (uint64_t)1, GQ_RELAXED); /* there when it is needed */
   if (t >= h + fixed && t < h + used) {

@@ -29,8 +29,8 @@ static gq_lane_head layout(const gq_lane_shape *shape)
   h.completions = at, at += cells * shape->cell_bytes;
   h.endings = at, at += 2 * cells * sizeof(gq_a64);
   h.state = at, at += cells * sizeof(gq_a64);
-  h.start_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_stamp);
-  h.enqueue_stamps = at, at += cells / GQ_SAMPLE * sizeof(gq_a64);
+  h.start_stamps = at, at += gq_samples(cells) * sizeof(gq_stamp);
+  h.enqueue_stamps = at, at += gq_samples(cells) * sizeof(gq_a64);
   h.arena = at = round_up(at, PAGE);
   h.arena_bytes = shape->arena_bytes;
   h.total_bytes = round_up(at + shape->arena_bytes, PAGE);

@@ -35,9 +35,13 @@ enum { GQ_EXT_KEY = 0, GQ_EXT_ROOM = 2, GQ_EXT_TAG = 3, GQ_EXT_RESULT_SLOT = 5 }
 #define GQ_SLOT_BYTES 256u /* slots are counted in this unit from the start of the arena */
 #define GQ_MAX_DEPENDENCY 0xffffffu
 
-/* One message in 128 is timed: its position is a multiple of this. The clocks of both sides and four words over the bus
- * cost such a message a microsecond, which is to be seen in less than one message of a hundred. */
-#define GQ_SAMPLE 128u
+/* One message in 256 is timed: its position is a multiple of this. The clocks of both sides and four words over the bus
+ * cost such a message a microsecond, and with what else comes late now and then it must not be one in a hundred that
+ * does: p99 would show it. */
+#define GQ_SAMPLE 256u
+
+/** Messages of a ring of \p cells cells that are timed at once, at most. */
+GQ_CONSUMER uint64_t gq_samples(uint64_t cells) { return cells > GQ_SAMPLE ? cells / GQ_SAMPLE : 1; }
 
 /** The tag of position \p p in a ring of 2^\p ring_log2 cells. */
 GQ_CONSUMER uint32_t gq_tag(uint64_t p, unsigned ring_log2) { return (uint32_t)(p >> ring_log2) + 1u; }

@@ -23,8 +23,6 @@ const char *gq_version(void)
 
 /* ------------------------------------------------------------------------------------------------ opening */
 
-_Static_assert(1u << SMALLEST_RING_LOG2 >= GQ_SAMPLE, "the smallest ring has room for the times of a message");
-
 static uint64_t power_of_two(uint64_t at_least)
 {
   uint64_t p = 1;

@@ -129,7 +129,7 @@ START_TEST(latencies_are_measured)
   for (size_t i = 0; i < MESSAGES; i++) assert_status(suite_take(queue, suite_enqueue_sleep(queue, 200, 0, 0)), GQ_OK);
   const uint64_t took = (uint64_t)(support_now_ns() - before);
   const gq_statistics s = suite_stats(queue);
-  ck_assert_uint_eq(s.total.samples, MESSAGES / 128); /* one message in 128 */
+  ck_assert_uint_eq(s.total.samples, MESSAGES / 256); /* one message in 256 */
   assert_percentiles(&s.wait, "wait", 0, took);
   assert_percentiles(&s.handler, "handler", 190000, took);
   assert_percentiles(&s.deliver, "deliver", 0, took);

@@ -339,7 +339,7 @@ GQ_API gq_status gq_list_suspects(gq_queue *queue, gq_completion *suspects, size
 
 /* --------------------------------------------------------------------------------------------------- watching */
 
-/** Percentiles of one stage, in ns, over one message in 128. */
+/** Percentiles of one stage, in ns, over one message in 256. */
 typedef struct gq_latency { uint64_t samples, p50, p90, p99, p999, max; } gq_latency;
 
 /** Counters of one queue, all lanes together, since gq_init(). */
