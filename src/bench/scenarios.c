@@ -8,7 +8,7 @@ const struct scenario scenarios[] = {
   {"load", "messages offered at fixed rates; latency from when each was to be sent", scenario_load},
   {"throughput", "as many messages as go through: threads, ways to call, messages a call", scenario_throughput},
   {"threads", "round trips of several threads at once, each with a lane of its own", scenario_threads},
-  {"payload", "messages of all sizes, with results as large (echo) or of 8 bytes (xxh64)", scenario_payload},
+  {"payload", "messages of all sizes, with results as large (echo) or of 4 bytes (crc32c)", scenario_payload},
   {"mixed", "many sizes at once; round trips of small messages while large ones flow", scenario_mixed},
   {"scopes", "a thread, a warp or a block a message", scenario_scopes},
   {"keys", "messages that finish in order, by key, beside messages without", scenario_keys},
