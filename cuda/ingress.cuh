@@ -66,11 +66,11 @@ __device__ __forceinline__ bool gq_await_turn(const gq_dev_queue &q, const gq_de
   uint64_t turn;
 
   if (gate->turn || !gate->stays || q.warps_per_lane == 1) return true;
-  turn = gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU);
+  turn = gq_broadcast(gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU), 0);
   if (turn < chunk) {
     do {
-      if ((uint32_t)clock() - begin > GQ_TURN_WAIT) return false;
-      turn = gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU);
+      if (gq_broadcast((uint32_t)clock() - begin, 0) > GQ_TURN_WAIT) return false;
+      turn = gq_broadcast(gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU), 0);
     } while (turn < chunk);
     gate->pace.replied = turn == chunk;
     gate->pace.since = (uint32_t)clock() - GQ_TURN_SEEN;
@@ -263,6 +263,7 @@ __device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_s
                     q.heads, most);
   gq_learn_hold(&gate->pace, g.reads, g.mask != 0);
   if (!g.mask) return true;
+  gate->turn = true; /* traffic has come this far, whatever is missing behind it */
   if (q.is_short) h = gq_run_quick(q, stage, lane, window, g, untaken == 1, &gate->pace);
   if (h < 32) {
     if (gq_lane_id() == 0 && cursor->got == 0) gq_raise(&l.front()->seen, chunk + 1);
@@ -297,7 +298,8 @@ __device__ __forceinline__ void gq_count_large(const gq_dev_queue &q, const gq_c
 
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++)
-    large += __popc(__ballot_sync(GQ_ALL, (c.ready[d] >> gq_lane_id() & 1) && c.unit[d].w[0] >= GQ_LARGE_BYTES));
+    large += __popc(__ballot_sync(GQ_ALL, (c.ready[d] >> gq_lane_id() & 1) &&
+                                          gq_is_large(c.unit[d].w[0], c.flags >> (d * 8))));
   if (large && gq_lane_id() == 0) gq_add32(&q.shared->ring.large, large, GQ_RELAXED);
 }
 

@@ -9,6 +9,7 @@
 
 #define GQ_ALL 0xffffffffu
 #define GQ_LARGE_BYTES 8192u /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
+#define GQ_FULL_BYTES 4096u  /* what a warp has under way when it copies */
 
 __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
 {
@@ -38,6 +39,12 @@ __device__ __forceinline__ gq_context gq_make_context(const gq_dev_queue &q, uin
                         : gq_shared_memory + q.shared_at + (scope == 2 ? warp * q.shared_bytes : 0);
   c.shared_bytes = q.shared_bytes;
   return c;
+}
+
+/* Of a cell with these head words: whether its payload lies in a slot and is large. */
+__device__ __forceinline__ bool gq_is_large(uint32_t size, uint32_t flags)
+{
+  return size >= GQ_LARGE_BYTES && (flags & GQ_CELL_SLOT);
 }
 
 /* What thread `from` has, to all of the warp. */
@@ -215,30 +222,33 @@ __device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_
 }
 
 /* Copy one slot of each message in `left` from host memory to the mirror, or back: of this thread's message `size` bytes
- * at `offset`. The threads of the warp are shared out to as many slots as there are, 4 at most: both ways are far, and
- * small slots one after another would each be waited for. */
+ * at `offset`. Of small ones up to four at a time, with a part of the warp each: both ways are far, and one after another
+ * each would be waited for. */
 template <bool back>
 __device__ __forceinline__ void gq_move_slots(const gq_dev_queue &q, uint32_t left, uint32_t lane, uint64_t offset,
                                               uint32_t size)
 {
-  const uint32_t groups = __popc(left) >= 4 ? 4 : __popc(left) >= 2 ? 2 : 1, threads = 32 / groups;
-  const uint32_t group = gq_lane_id() / threads, rank = gq_lane_id() % threads;
+  const uint32_t small = __ballot_sync(GQ_ALL, size < GQ_FULL_BYTES);
 
   while (left) {
-    uint32_t mine = left;
+    const uint32_t rest = left & small ? left & small : left, count = __popc(rest);
+    const uint32_t groups = !(left & small) ? 1 : count >= 4 ? 4 : count >= 2 ? 2 : 1, threads = 32 / groups;
+    const uint32_t group = gq_lane_id() / threads, rank = gq_lane_id() % threads;
+    uint32_t mine = rest, after = rest;
 
     for (uint32_t i = 0; i < groups; i++) {
       if (i < group) mine &= mine - 1;
-      left &= left - 1;
+      after &= after - 1;
     }
-    const uint32_t c = mine ? __ffs(mine) - 1 : 0;
+    left ^= rest ^ after;
+    const uint32_t c = __ffs(mine) - 1;
     const gq_dev_lane l(q, __shfl_sync(GQ_ALL, lane, c));
     const uint64_t at = __shfl_sync(GQ_ALL, offset, c);
     const uint32_t bytes = __shfl_sync(GQ_ALL, size, c);
 
-    if (!mine) continue;
     if (back) gq_move(l.arena() + at, l.mirror() + at, bytes, rank, threads);
     else gq_move(l.mirror() + at, l.arena() + at, bytes, rank, threads);
+    __syncwarp();
   }
 }
 
@@ -304,6 +314,7 @@ __device__ __forceinline__ void gq_run_wide(const gq_dev_queue &q, const gq_stag
   context.scratch -= gq_lane_id() * q.scratch_stride;
   context.shared -= gq_lane_id() * q.scratch_stride;
   gq_fill_message(&msg, &reply, gq_dev_lane(q, its_lane), its, its_lane, stage.payload(c), stage.reply(c));
+  if (gq_lane_id() == 0) gq_note(q, 0, msg.id, 1); /* its time begins now: those before it have had theirs */
   const int32_t code = gq_run_attempts(q, &msg, &reply, context);
 
   if (gq_lane_id() == c)

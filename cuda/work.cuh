@@ -64,7 +64,10 @@ __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32
 /* The staged messages 0 to n - 1 wait no more: see gq_count_large(). */
 __device__ __forceinline__ void gq_count_off_large(const gq_dev_queue &q, const gq_stage &stage, uint32_t n)
 {
-  const uint32_t t = gq_lane_id(), large = __popc(__ballot_sync(GQ_ALL, t < n && *stage.head(t) >= GQ_LARGE_BYTES));
+  const uint32_t t = gq_lane_id();
+
+  __syncwarp(); /* the heads were stored by other threads */
+  const uint32_t large = __popc(__ballot_sync(GQ_ALL, t < n && gq_is_large(stage.head(t)[0], stage.head(t)[1])));
 
   if (q.is_short && large && t == 0) gq_add32(&q.shared->ring.large, 0u - large, GQ_RELAXED);
 }

@@ -331,6 +331,28 @@ START_TEST(large_messages_fail_and_are_tried_again_like_others)
 }
 END_TEST
 
+/* Large messages that a warp runs one after another have the time limit each. */
+START_TEST(the_time_limit_is_for_one_message)
+{
+  static uint8_t data[9000] = { 20000 & 255, 20000 >> 8 };   /* test_sleep: 20 ms */
+  const size_t count = suite_on_cuda() ? 300 : 60;   /* 8 warps with more than 32 each, or 3 threads */
+  gq_options options = suite_options("test_sleep");
+  uint64_t ids[300];
+  options.capacity = 512;
+  options.sms = 2;
+  options.workers = 3;
+  options.stall_ms = 300;
+  gq_queue *queue = suite_open(&options);
+  for (size_t i = 0; i < count; i++) ids[i] = suite_enqueue(queue, data, sizeof data);
+  for (size_t i = 0; i < count; i++) {
+    size_t size = sizeof data;
+    assert_status(gq_dequeue_result(queue, ids[i], data, &size, SUPPORT_LONG), GQ_OK);
+    ck_assert_uint_eq(size, sizeof data);
+  }
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(reserved_codes_are_failures)
 {
   gq_options options = suite_options("test_context");
@@ -402,6 +424,7 @@ int main(void)
     SUITE_TEST(a_warp_runs_a_large_message),
     SUITE_TEST(small_and_large_messages_have_memory_of_their_own),
     SUITE_TEST(large_messages_fail_and_are_tried_again_like_others),
+    SUITE_TEST(the_time_limit_is_for_one_message),
     SUITE_TEST(reserved_codes_are_failures),
     SUITE_TEST(an_init_can_refuse),
     SUITE_TEST(an_init_may_take_its_time_but_not_for_ever),

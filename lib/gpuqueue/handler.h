@@ -103,8 +103,8 @@ typedef struct gq_context {
   uint64_t state_bytes;
   uint8_t *scratch;     /**< GQ_SCRATCH() bytes for this message, 16-byte aligned; holds anything at first */
   uint64_t scratch_bytes;
-  uint8_t *shared;      /**< GQ_SHARED() bytes for this message, 16-byte aligned; holds anything at first. Shared memory
-                             for a warp or block on the device, otherwise like scratch */
+  uint8_t *shared;      /**< GQ_SHARED() bytes for this message, 16-byte aligned; holds anything at first. On the
+                             device it is shared memory if the queue's scope is warp or block, otherwise like scratch */
   uint64_t shared_bytes;
 } gq_context;
 

@@ -34,7 +34,8 @@ static uint32_t scope_of(const struct bench *bench, const char *handler, size_t 
   const gq_handler_info *info;
   bool runs_in_blocks;
 
-  if (bench_is_given(&bench->settings, "scope") || payload < BLOCK_BYTES) return options.scope;
+  if (bench_is_given(&bench->settings, "scope") || payload < BLOCK_BYTES || bench->backend != GQ_BACKEND_CUDA)
+    return options.scope;
   options.handler = handler;
   if (gq_handler_inspect(&options, &info) != GQ_OK) return options.scope;
   runs_in_blocks = strstr(info->scopes, "block") != NULL;
