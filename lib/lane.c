@@ -219,7 +219,8 @@ static uint32_t dependency(gq_lane *lane, uint64_t key, uint64_t position)
   const uint64_t before = *last, d = before - 1;
 
   *last = position + 1;
-  /* A message that is taken or released has finished: nothing to wait for. */
+  /* A message that is taken or released has finished: nothing to wait for.
+   * [K4] acquire: what its handler did comes before this message; pairs with gq_cells_hold(), gq_cells_mark_taken() */
   if (!before || position - d >= lane->capacity ||
       (gq_ld64(&lane->state[d & lane->ring_mask], GQ_ACQUIRE, GQ_SYS) & ~GQ_PINNED) != d) return 0;
   return (uint32_t)(position - d);
@@ -282,14 +283,29 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
   return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
 }
 
-void gq_lane_untake(gq_lane *lane, uint64_t position)
-{
-  gq_st64(&lane->state[position & lane->ring_mask], position, GQ_RELEASE, GQ_SYS);
-}
-
 bool gq_lane_is_unfinished(gq_lane *lane)
 {
-  return gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS) < gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+  return gq_entries_polled(gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS)) <
+         gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
+}
+
+#ifndef GQ_MODEL /* which chooses */
+#define TURNS 1000u /* looks at a poller who marks what it took: it needs a microsecond unless it has been stopped */
+#endif
+
+bool gq_lane_allow_ids(gq_lane *lane)
+{
+  gq_a64 *const polled = &lane->head->polled;
+  uint64_t word = gq_ld64(polled, GQ_RELAXED, GQ_SYS);
+
+  while (!(word & GQ_BY_ID) && !gq_cas64(polled, &word, word | GQ_BY_ID, GQ_RELAXED)) continue;
+  for (uint32_t turn = 0; turn < TURNS; turn++) {
+    /* [O2] acquire: a state that does not say it is taken will not be, but by an exchange; pairs with
+     * gq_lane_take_next() */
+    if (!(gq_ld64(polled, GQ_ACQUIRE, GQ_SYS) & GQ_TAKING)) return true;
+    gq_pause();
+  }
+  return false;
 }
 
 bool gq_lane_cancel(gq_lane *lane, uint64_t position)
@@ -307,6 +323,7 @@ bool gq_lane_cancel(gq_lane *lane, uint64_t position)
     gq_head_flag(cell, lane->unit_bytes, tag, GQ_CELL_CANCELLED);
     asked = true;
   }
-  gq_lane_untake(lane, position);
+  /* The submission may be used again: this comes before whatever the next to hold the position writes there. */
+  gq_st64(&lane->state[position & lane->ring_mask], position, GQ_RELEASE, GQ_SYS);
   return asked;
 }

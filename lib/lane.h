@@ -28,7 +28,7 @@ typedef struct gq_lane_head {
   uint64_t submissions, completions, endings, state, start_stamps, enqueue_stamps, arena; /* offsets */
 
   GQ_LINE gq_a64 claimed;   /* client: positions claimed by producers */
-  GQ_LINE gq_a64 polled;    /* client: entries of the completion order that pollers have claimed */
+  GQ_LINE gq_a64 polled;    /* client: entries of the completion order that pollers have claimed, and two flags */
   GQ_LINE gq_a32 parked;    /* consumer: 1 if nobody looks at this lane until the owner is kicked */
   GQ_LINE gq_sleeping for_results; /* client; woken by the consumer (CPU backend only) when something completes */
   gq_sleeping for_room;     /* client; woken by clients when they release something */
@@ -43,6 +43,14 @@ typedef struct gq_stamp { gq_a64 start, end; } gq_stamp;
  * p + N once it has been released. gq_lane_cancel() sets a further bit for the moment that it needs. */
 #define GQ_TAKEN (1ull << 63)
 #define GQ_PINNED (1ull << 62) /* gq_lane_cancel() is rewriting the submission */
+
+/* `polled` counts in its low bits, as positions do. While nobody takes a result by its id, nor cancels a message, an
+ * entry of the completion order that a poller has claimed is its own, and state[] need not be exchanged to say so. One
+ * poller at a time does without, by claiming with GQ_TAKING; it takes the flag back once it has marked what it took.
+ * Who comes by an id sets GQ_BY_ID, for good, and waits for that: from then on each message is taken by an exchange. */
+#define GQ_BY_ID (1ull << 63)
+#define GQ_TAKING (1ull << 62)
+static inline uint64_t gq_entries_polled(uint64_t polled) { return polled & ~(GQ_BY_ID | GQ_TAKING); }
 
 #define GQ_KEY_SLOTS 65536u
 
@@ -130,8 +138,10 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position);
 
 /* What every message passes through, publishing, taking and releasing, is in lane_path.h. */
 
-/** Let go of a taken position without ending it. */
-void gq_lane_untake(gq_lane *lane, uint64_t position);
+/** Before gq_lane_take() and gq_lane_cancel(): see to it that pollers do not do without exchanging the state. The first
+ * call for a lane may find one who does, and waits for it a little. \return false if it is still at it: try later. */
+bool gq_lane_allow_ids(gq_lane *lane);
+
 /** Take up to \p max completed positions, in the lane's order. \return how many; 0 if there is none now. */
 size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max);
 
@@ -143,7 +153,8 @@ bool gq_lane_is_unfinished(gq_lane *lane);
 /** Copy the payload of \p position, which must be held. \p size as in gq_completion_payload(). */
 gq_status gq_lane_payload(const gq_lane *lane, uint64_t position, void *data, size_t *size);
 
-/** Mark the submission of \p position as not to be run. \return false if it has finished, or is not live. */
+/** Mark the submission of \p position as not to be run; after gq_lane_allow_ids(). \return false if it has finished, or
+ * is not live. */
 bool gq_lane_cancel(gq_lane *lane, uint64_t position);
 
 /** Ids: the lane's index in the top 12 bits, the position + 1 below. */

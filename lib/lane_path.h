@@ -157,6 +157,7 @@ static inline bool gq_cells_hold(gq_cells cells, uint64_t position, uint64_t mar
   gq_a64 *state = &cells.state[position & cells.mask];
   uint64_t expected = position;
 
+  /* [K4] release, as in gq_cells_mark_taken() */
   while (!gq_cas64(state, &expected, position | mark, GQ_ACQ_REL)) {
     if (expected != (position | GQ_PINNED)) return false;
     expected = position; /* gq_lane_cancel() holds it for a few instructions */
@@ -165,7 +166,19 @@ static inline bool gq_cells_hold(gq_cells cells, uint64_t position, uint64_t mar
   return true;
 }
 
-/** Take hold of a completed position. \return false if somebody else has it or had it. */
+/** gq_cells_hold() for who is alone with the completed position. */
+static inline bool gq_cells_mark_taken(gq_cells cells, uint64_t position)
+{
+  gq_a64 *state = &cells.state[position & cells.mask];
+
+  if (gq_ld64(state, GQ_RELAXED, GQ_SYS) != position) return false;
+  /* [K4] release: what the handler did comes before what is sent by who sees that the message has finished; pairs with
+   * dependency() */
+  gq_st64(state, position | GQ_TAKEN, GQ_RELEASE, GQ_SYS);
+  return true;
+}
+
+/** Take hold of a completed position, after gq_lane_allow_ids(). \return false if somebody else has it or had it. */
 static inline bool gq_lane_take(gq_lane *lane, uint64_t position)
 {
   return gq_cells_hold(gq_lane_cells(lane, lane->completions), position, GQ_TAKEN);

@@ -82,16 +82,17 @@ static size_t count_ended(const gq_lane *lane, uint64_t *positions, size_t n)
   return ended;
 }
 
-/* How many of the next positions in order have ended, up to \p max; \p *d is the entry of the first. */
-static size_t look_ahead(gq_lane *lane, uint64_t *d, uint64_t *positions, size_t max)
+/* How many of the next positions in order have ended, up to \p max. \p *word is `polled`, which names the first. */
+static size_t look_ahead(gq_lane *lane, uint64_t *word, uint64_t *positions, size_t max)
 {
   for (;;) {
+    const uint64_t d = gq_entries_polled(*word);
     uint64_t newer = 0;
-    const size_t n = lane->ordered ? read_claimed(lane, *d, positions, max)
-                                   : read_entries(lane, *d, positions, max, &newer);
+    const size_t n = lane->ordered ? read_claimed(lane, d, positions, max)
+                                   : read_entries(lane, d, positions, max, &newer);
 
     if (newer) {
-      if (gq_cas64(&lane->head->polled, d, newer, GQ_RELAXED)) *d = newer;
+      if (gq_cas64(&lane->head->polled, word, *word + (newer - d), GQ_RELAXED)) *word += newer - d;
       continue;
     }
     /* A cell may arrive after its entry: nothing orders the two on the bus. */
@@ -99,31 +100,49 @@ static size_t look_ahead(gq_lane *lane, uint64_t *d, uint64_t *positions, size_t
   }
 }
 
+/* Claim the next \p n entries after \p *word, `polled`. \return whether they were still the next; \p *alone is whether
+ * their messages are this thread's thereby, until it takes GQ_TAKING back, or have to be taken by an exchange each. */
+static bool claim(gq_lane *lane, uint64_t *word, size_t n, bool *alone)
+{
+  const uint64_t d = gq_entries_polled(*word);
+
+  do {
+    *alone = !(*word & (GQ_BY_ID | GQ_TAKING));
+    if (gq_cas64(&lane->head->polled, word, *word + n + (*alone ? GQ_TAKING : 0), GQ_RELAXED)) return true;
+  } while (gq_entries_polled(*word) == d);
+  return false;
+}
+
 size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max)
 {
-  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
+  const gq_cells completions = gq_lane_cells(lane, lane->completions);
+  uint64_t word = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
 
   for (;;) {
-    const gq_cells completions = gq_lane_cells(lane, lane->completions);
-    const size_t ended = look_ahead(lane, &d, positions, max);
+    const size_t ended = look_ahead(lane, &word, positions, max);
     size_t taken = 0;
+    bool alone;
 
     if (ended == 0) return 0;
-    if (!gq_cas64(&lane->head->polled, &d, d + ended, GQ_RELAXED)) continue;
+    if (!claim(lane, &word, ended, &alone)) continue;
     for (size_t i = 0; i < ended; i++)
-      if (positions[i] != NONE && gq_cells_hold(completions, positions[i], GQ_TAKEN)) positions[taken++] = positions[i];
+      if (alone ? gq_cells_mark_taken(completions, positions[i])
+                : positions[i] != NONE && gq_cells_hold(completions, positions[i], GQ_TAKEN))
+        positions[taken++] = positions[i];
+    /* [O2] release: who comes by an id finds the marks; pairs with gq_lane_allow_ids() */
+    if (alone) gq_add64(&lane->head->polled, -GQ_TAKING, GQ_RELEASE);
     if (taken > 0) return taken;
-    d += ended;
+    word = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS);
   }
 }
 
 bool gq_lane_is_ready(gq_lane *lane)
 {
-  uint64_t d = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS), position;
+  uint64_t word = gq_ld64(&lane->head->polled, GQ_RELAXED, GQ_SYS), position;
 
-  while (look_ahead(lane, &d, &position, 1) > 0) {
+  while (look_ahead(lane, &word, &position, 1) > 0) {
     if (position != NONE && !gq_lane_is_over(lane, position)) return true;
-    if (gq_cas64(&lane->head->polled, &d, d + 1, GQ_RELAXED)) d++; /* it was taken by id */
+    if (gq_cas64(&lane->head->polled, &word, word + 1, GQ_RELAXED)) word++; /* it was taken by id */
   }
   return false;
 }

@@ -191,30 +191,40 @@ gq_status gq_init(gq_queue **queue, const gq_options *options)
 }
 
 /* Throw away the results of a lane whose messages have all finished, also those that were given out and not released,
- * and take back what was reserved. */
-static void discard_results(gq_core *core, gq_lane *lane)
+ * and take back what was reserved. \return false if somebody is just taking some: try again later. */
+static bool discard_results(gq_core *core, gq_lane *lane)
 {
   const uint64_t end = gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS);
-  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0;
+  uint64_t p = end > lane->ring_mask ? end - lane->ring_mask - 1 : 0, position;
+  gq_finished f;
 
+  /* As a poller while there are any, so that the lane's next client may poll as one who is alone. */
+  while (gq_lane_take_next(lane, &position, 1) > 0) {
+    gq_lane_slots(lane, position, &f);
+    gq_lane_release(lane, position, &f);
+    gq_count(&gq_my_stripe(core)->taken, 1);
+  }
   for (; p < end; p++) {
-    gq_finished f;
-
     const gq_standing standing = gq_lane_standing(lane, p);
 
-    if (standing == GQ_STANDING_UNKNOWN || (standing == GQ_STANDING_LIVE && !gq_lane_take(lane, p))) continue;
-    gq_lane_completed(lane, p, &f, NULL);
+    if (standing == GQ_STANDING_UNKNOWN) continue;
+    if (standing == GQ_STANDING_LIVE) { /* its entry in the completion order has not come yet */
+      if (!gq_lane_allow_ids(lane)) return false;
+      if (!gq_lane_take(lane, p)) continue;
+      gq_count(&gq_my_stripe(core)->taken, 1);
+    }
+    gq_lane_slots(lane, p, &f);
     gq_lane_release(lane, p, &f);
-    if (standing == GQ_STANDING_LIVE) gq_count(&gq_my_stripe(core)->taken, 1);
   }
   gq_arena_clear(&lane->arena);
+  return true;
 }
 
 /* Whether a lane that was given up on has got rid of its messages. The caller holds the core's lock. */
 static bool is_free_again(gq_core *core, gq_queue *handle)
 {
   if (!handle->given_up || gq_lane_drain(core, handle->lane, 0, GQ_THROUGH_END) != GQ_OK) return false;
-  discard_results(core, handle->lane);
+  if (!discard_results(core, handle->lane)) return false;
   handle->given_up = handle->open = false;
   return true;
 }
@@ -320,6 +330,7 @@ static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
   gq_core *core = queue->core;
   gq_lane *lane = queue->lane;
   gq_status status;
+  bool is_free;
 
   __atomic_store_n(&lane->closed, 1, __ATOMIC_RELEASE);
   status = gq_lane_drain(core, lane, timeout_ns, GQ_THROUGH_END);
@@ -327,9 +338,9 @@ static gq_status close_lane(gq_queue *queue, int64_t timeout_ns)
   gq_watch_stop(queue->watch);
   queue->watch = NULL;
   wait_for_waiters(lane);
-  if (status == GQ_OK) discard_results(core, lane);
+  is_free = status == GQ_OK && discard_results(core, lane); /* else somebody is still at its messages */
   pthread_mutex_lock(&core->lock);
-  queue->open = queue->given_up = status != GQ_OK; /* its messages are still the consumer's */
+  queue->open = queue->given_up = !is_free;
   pthread_mutex_unlock(&core->lock);
   return status;
 }

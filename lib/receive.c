@@ -88,6 +88,7 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
     *size = f.size;
     return GQ_TOO_SMALL;
   }
+  if (!gq_lane_allow_ids(lane)) return GQ_AGAIN; /* somebody is just taking results, and may be taking this one */
   if (!gq_lane_take(lane, position)) return unknown(id);
   gq_lane_completed(lane, position, &f, inline_bytes);
   status = verdict(&f, id);
@@ -275,6 +276,8 @@ gq_status gq_cancel(gq_queue *queue, uint64_t id)
 
   if (!queue) return null_argument("gq_cancel");
   if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
+  if (!gq_lane_allow_ids(lane))
+    return gq_fail(GQ_AGAIN, "message %#llx may be among those just being taken", (unsigned long long)id);
   return gq_lane_cancel(lane, position) ? GQ_OK : gq_fail(GQ_AGAIN, "message %#llx has finished",
                                                          (unsigned long long)id);
 }

@@ -271,7 +271,9 @@ GQ_API void gq_abort(gq_queue *queue, gq_reservation *reservation);
  *         GQ_FAILED if the handler gave up on the message (gq_last_failure() has its code and attempts);
  *         GQ_CANCELLED; GQ_RESULT_TOO_LARGE; GQ_MALFORMED: these four end the message too;
  *         GQ_UNKNOWN_ID; GQ_DEVICE_LOST.
- * Lock-free, O(1); any thread. */
+ * Lock-free, O(1); any thread. But the first such call on a lane, or gq_cancel(), may find gq_poll() in the middle of
+ * taking results of that lane in another thread; it then waits for some microseconds, and gives GQ_AGAIN for as long as
+ * that thread has been stopped there. From then on gq_poll() takes the lane's results by an atomic exchange each. */
 GQ_API gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t *size);
 
 /** Like gq_try_dequeue_result(), but wait for the result: spins some microseconds, then sleeps.
@@ -325,8 +327,9 @@ GQ_API int gq_event_fd(gq_queue *queue);
  * GQ_CANCELLED if its handler had not been reached, and is the usual one if it had. A message that its cell holds
  * whole counts as reached once it has been fetched from its lane if the handler is marked short: looking again would
  * cost more than running it.
- * \return GQ_OK: asked; GQ_AGAIN: too late, it has finished (its result stays to be read); GQ_UNKNOWN_ID.
- * Lock-free; any thread. */
+ * \return GQ_OK: asked; GQ_AGAIN: too late, it has finished (its result stays to be read), or gq_poll() may be taking
+ *         it in another thread just now; GQ_UNKNOWN_ID.
+ * Lock-free as gq_try_dequeue_result(); any thread. */
 GQ_API gq_status gq_cancel(gq_queue *queue, uint64_t id);
 
 /** After GQ_DEVICE_LOST: the messages whose handlers were running, one or several of which are to blame. Other messages

@@ -48,6 +48,7 @@ struct fixture {
   rl::mutex key_lock, arena_lock;
   gq_model_slots slots;
   rl::var<uint32_t> unpacked[MOST_CELLS]; /* stands for the bytes that gq_poll() unpacks for its caller */
+  rl::var<uint32_t> marked[MOST_CELLS];   /* see gq_model_mark_taken() */
   rl::var<uint32_t> key_value;            /* what the handlers of one key pass on to each other */
   unsigned clients_left;                  /* no part of the protocol: ends the workers' threads */
   unsigned runs[MOST_MESSAGES], takes[MOST_MESSAGES];
@@ -57,7 +58,8 @@ struct fixture {
   void begin(const shape &s, unsigned clients);
   bool send(uint32_t number, uint32_t size, uint64_t key, uint64_t *id);
   gq_status take(uint64_t id, uint32_t number, uint32_t size);
-  unsigned poll();
+  unsigned poll(unsigned max = 1);
+  void look_at(const gq_completion *c);
   void serve_until_done(unsigned index);
   void end(unsigned messages, bool may_be_cancelled);
 };
@@ -77,6 +79,8 @@ void fixture::begin(const shape &s, unsigned clients)
   slots.base = arena_bytes;
   for (auto &c : slots.content) c($) = 0;
   for (auto &u : unpacked) u($) = 0;
+  for (auto &m : marked) m($) = 0;
+  gq_model_marked = marked;
   key_value($) = 0;
   name_units(submissions, MOST_CELLS * MOST_UNITS, "submission");
   name_units(completions, MOST_CELLS * MOST_UNITS, "completion");
@@ -180,29 +184,36 @@ gq_status fixture::take(uint64_t id, uint32_t number, uint32_t size)
   return status;
 }
 
-/* Poll one completion. One that was cancelled has no data: there, message n is sent as position n. */
-unsigned fixture::poll()
+/* One that was cancelled has no data: there, message n is sent as position n. */
+void fixture::look_at(const gq_completion *c)
 {
-  gq_completion c;
+  const uint32_t position = (uint32_t)gq_id_position(c->id), cell = position & (uint32_t)lane.ring_mask;
+  const uint32_t number = c->status == GQ_OK ? *(const uint32_t *)c->data : position;
+
+  RL_ASSERT(number < MOST_MESSAGES);
+  RL_ASSERT(++takes[number] == 1);
+  RL_ASSERT(completions[cell * lane.units].content($) == gq_tag(position, lane.ring_log2));
+  unpacked[cell]($) = number; /* [R1] nobody else unpacks there until it is released */
+  if (c->status == GQ_OK) RL_ASSERT(c->size == INLINE);
+  else RL_ASSERT(c->status == GQ_CANCELLED);
+  RL_ASSERT(unpacked[cell]($) == number);
+}
+
+/* Poll up to \p max completions. \return how many there were */
+unsigned fixture::poll(unsigned max)
+{
+  gq_completion c[MOST_CELLS];
   size_t n = 0;
-  const gq_status status = gq_poll(&queue, &c, 1, &n);
+  const gq_status status = gq_poll(&queue, c, max, &n);
 
   if (status == GQ_AGAIN) {
     rl::yield(1, $);
     return 0;
   }
-  const uint32_t position = (uint32_t)gq_id_position(c.id), cell = position & (uint32_t)lane.ring_mask;
-  const uint32_t number = c.status == GQ_OK ? *(const uint32_t *)c.data : position;
-
-  RL_ASSERT(status == GQ_OK && n == 1 && number < MOST_MESSAGES);
-  RL_ASSERT(++takes[number] == 1);
-  RL_ASSERT(completions[cell * lane.units].content($) == gq_tag(position, lane.ring_log2));
-  unpacked[cell]($) = number; /* [R1] nobody else unpacks there until it is released */
-  if (c.status == GQ_OK) RL_ASSERT(c.size == INLINE);
-  else RL_ASSERT(c.status == GQ_CANCELLED);
-  RL_ASSERT(unpacked[cell]($) == number);
-  gq_release(&queue, &c, 1);
-  return 1;
+  RL_ASSERT(status == GQ_OK && n > 0 && n <= max);
+  for (size_t i = 0; i < n; i++) look_at(&c[i]);
+  gq_release(&queue, c, n);
+  return (unsigned)n;
 }
 
 void fixture::serve_until_done(unsigned index)

@@ -53,11 +53,11 @@ struct slots_test : rl::test_suite<slots_test, 2> {
 };
 
 /* One sends, one reads by id and cancels, one polls: each message ends once, with one of the two, and the poller finds
- * every one that is left to it. */
+ * every one that is left to it. The first `undisturbed` are polled with nobody coming by an id yet. */
 template <bool ordered, uint32_t ring_log2, uint32_t capacity, unsigned workers, unsigned nth_polled = 3,
-          bool is_short = false>
+          bool is_short = false, unsigned undisturbed = 0>
 struct poll_test
-  : rl::test_suite<poll_test<ordered, ring_log2, capacity, workers, nth_polled, is_short>, 3 + workers> {
+  : rl::test_suite<poll_test<ordered, ring_log2, capacity, workers, nth_polled, is_short, undisturbed>, 3 + workers> {
   static const unsigned messages = nth_polled + 4;
   fixture f;
   rl::atomic<uint64_t> ids[messages]; /* how the application passes them on */
@@ -77,7 +77,7 @@ struct poll_test
   }
   void read_and_cancel()
   {
-    for (unsigned i = 0; i < messages; i++) {
+    for (unsigned i = undisturbed; i < messages; i++) {
       uint64_t id;
 
       if (i % nth_polled == nth_polled - 2) continue; /* left to the poller */
@@ -89,7 +89,7 @@ struct poll_test
   void poll()
   {
     for (unsigned taken = 0; taken < messages;) {
-      f.poll();
+      f.poll(undisturbed ? 2 : 1);
       taken = 0;
       for (unsigned i = 0; i < messages; i++) taken += f.takes[i];
     }
@@ -112,6 +112,10 @@ typedef poll_test<false, 1, 2, 2, 3, true> poll_short;
 typedef poll_test<false, 1, 2, 2, 8, true> poll_rarely_short;
 typedef poll_test<true, 1, 2, 1> poll_ordered;
 typedef poll_test<true, 2, 3, 1> poll_part_of_ring;
+
+/* The poller has begun to take without exchanges, two at once, when the first comes by an id [O2]. */
+typedef poll_test<false, 2, 4, 1, 4, false, 1> ids_come_later;
+typedef poll_test<true, 2, 3, 1, 4, false, 2> ids_come_later_ordered;
 
 /* Two clients who only poll, and send: what one has released the other's message reuses. */
 template <bool ordered> struct two_pollers : rl::test_suite<two_pollers<ordered>, 3> {
@@ -194,9 +198,10 @@ struct ring_test : rl::test_suite<ring_test, 4> {
 };
 
 /* Messages of one key and two workers: in order, one at a time, once, through several laps of the words. One client
- * sends and another takes: that a message was taken tells the sender that it need not be waited for. The handler is
- * short, so that workers do not meet at `awake` before and after each message, which would order all handlers. */
-struct keys_test : rl::test_suite<keys_test, 4> {
+ * sends and another takes, by id or by polling: that a message was taken tells the sender that it need not be waited
+ * for [K4]. The handler is short, so that workers do not meet at `awake` before and after each message, which would
+ * order all handlers. */
+template <bool polled> struct keys_test : rl::test_suite<keys_test<polled>, 4> {
   static const unsigned messages = 6;
   fixture f;
   rl::atomic<uint64_t> ids[messages];
@@ -214,6 +219,8 @@ struct keys_test : rl::test_suite<keys_test, 4> {
 
       if (index == 0) {
         if (f.send(i, INLINE, 99, &id)) ids[i++].store(id, rl::mo_release, $);
+      } else if (polled) {
+        i += f.poll();
       } else {
         while (!(id = ids[i].load(rl::mo_acquire, $))) rl::yield(1, $);
         i += f.take(id, i, INLINE) == GQ_OK;

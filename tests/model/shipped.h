@@ -130,6 +130,29 @@ static int gq_model_cell_get(const char *function, const gq_unit *cell, uint32_t
 #define gq_ending_tag gq_model_ending_tag
 #define gq_ending_word gq_model_ending_word
 
+#include "lane_path.h"
+/* Nor does relacy put another store to a state before an exchange of it. Who marks a state with a plain store, and who
+ * exchanges it for an id, touch this, one for each state. */
+static rl::var<uint32_t> *gq_model_marked;
+static bool gq_model_mark_taken(gq_cells cells, uint64_t position)
+{
+  gq_model_marked[position & cells.mask]($) = 1;
+  return gq_cells_mark_taken(cells, position);
+}
+static bool gq_model_hold(const char *function, gq_cells cells, uint64_t position, uint64_t mark)
+{
+  if (strcmp(function, "gq_lane_take_next")) (void)(uint32_t)gq_model_marked[position & cells.mask]($);
+  return gq_cells_hold(cells, position, mark);
+}
+static bool gq_model_take(gq_lane *lane, uint64_t position)
+{
+  (void)(uint32_t)gq_model_marked[position & lane->ring_mask]($);
+  return gq_lane_take(lane, position);
+}
+#define gq_cells_mark_taken gq_model_mark_taken
+#define gq_cells_hold(...) gq_model_hold(__func__, __VA_ARGS__)
+#define gq_lane_take gq_model_take
+
 gq_status gq_fail(gq_status status, const char *, ...) { return status; }
 void gq_set_failure(int32_t, uint32_t) {}
 void gq_guard_install(void) {}
@@ -170,7 +193,9 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
   pthread_mutex_unlock(&arena->lock);
 }
 
+#define TURNS 2u
 #include "../../lib/lane.c"
+#undef TURNS
 #include "../../lib/order.c"
 #undef PAGE
 #include "../../lib/send.c"
