@@ -280,7 +280,7 @@ gq_standing gq_lane_standing(const gq_lane *lane, uint64_t position)
   if (position >= gq_ld64(&lane->head->claimed, GQ_ACQUIRE, GQ_SYS)) return GQ_STANDING_UNKNOWN;
   state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_ACQUIRE, GQ_SYS);
   if ((state & ~GQ_PINNED) == position) return GQ_STANDING_LIVE;
-  return state == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
+  return (state & ~GQ_SLOTTED) == (position | GQ_TAKEN) ? GQ_STANDING_HELD : GQ_STANDING_UNKNOWN;
 }
 
 bool gq_lane_is_unfinished(gq_lane *lane)

@@ -40,9 +40,11 @@ typedef struct gq_lane_head {
 typedef struct gq_stamp { gq_a64 start, end; } gq_stamp;
 
 /* state[i] is p while position p (p mod N = i) is free or in use, p | GQ_TAKEN while a reader holds its result, and
- * p + N once it has been released. gq_lane_cancel() sets a further bit for the moment that it needs. */
+ * p + N once it has been released. gq_poll() adds GQ_SLOTTED, so that gq_release() need not look at any other cell;
+ * gq_lane_cancel() sets GQ_PINNED for the moment that it needs. */
 #define GQ_TAKEN (1ull << 63)
 #define GQ_PINNED (1ull << 62) /* gq_lane_cancel() is rewriting the submission */
+#define GQ_SLOTTED (1ull << 61) /* there are slots to free */
 
 /* `polled` counts in its low bits, as positions do. While nobody takes a result by its id, nor cancels a message, an
  * entry of the completion order that a poller has claimed is its own, and state[] need not be exchanged to say so. One

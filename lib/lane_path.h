@@ -141,13 +141,13 @@ static inline void gq_lane_slots(const gq_lane *lane, uint64_t position, gq_fini
 static inline bool gq_lane_is_held(const gq_lane *lane, uint64_t position)
 {
   /* Relaxed: who asks has the completion from who took it. */
-  return gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) == (position | GQ_TAKEN);
+  return (gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) & ~GQ_SLOTTED) == (position | GQ_TAKEN);
 }
 
 /** Whether \p position, which has been claimed, has been taken, or released since. */
 static inline bool gq_lane_is_over(const gq_lane *lane, uint64_t position)
 {
-  const uint64_t state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS);
+  const uint64_t state = gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) & ~GQ_SLOTTED;
 
   return state == (position | GQ_TAKEN) || (state & ~(GQ_TAKEN | GQ_PINNED)) > position;
 }
@@ -199,12 +199,17 @@ static inline void gq_lane_release(gq_lane *lane, uint64_t position, const gq_fi
   gq_cells_free(gq_lane_cells(lane, lane->completions), position);
 }
 
-/** The same if the position is held and has no slots. \return whether it is so; if not, nothing has been done. */
-static inline bool gq_cells_release_plain(gq_cells completions, uint64_t position)
+/** Note that a position, which this thread has just taken, has slots. */
+static inline void gq_lane_note_slots(const gq_lane *lane, uint64_t position)
 {
-  if (gq_ld64(&completions.state[position & completions.mask], GQ_RELAXED, GQ_SYS) != (position | GQ_TAKEN) ||
-      (gq_head_flags(gq_cells_at(completions, position), completions.unit_bytes) & GQ_CELL_RECALL)) return false;
-  gq_cells_free(completions, position);
+  gq_st64(&lane->state[position & lane->ring_mask], position | GQ_TAKEN | GQ_SLOTTED, GQ_RELEASE, GQ_SYS); /* [K4] */
+}
+
+/** gq_lane_release() if the position is held and has no slots. \return false if not; then nothing has been done. */
+static inline bool gq_cells_release_plain(gq_cells cells, uint64_t position)
+{
+  if (gq_ld64(&cells.state[position & cells.mask], GQ_RELAXED, GQ_SYS) != (position | GQ_TAKEN)) return false;
+  gq_cells_free(cells, position);
   return true;
 }
 

@@ -158,9 +158,10 @@ static inline void fill_completion(gq_completion *c, const gq_lane *lane, gq_cel
   c->size = c->status == GQ_OK ? view.head[0] : 0;
   c->key = c->tag = 0;
   if (view.head[1] & GQ_CELL_RECALL) {
-    gq_finished f = {0};
+    gq_finished f = {.slot = GQ_NO_SLOT, .result_slot = GQ_NO_SLOT};
 
     gq_lane_recall(lane, position, &f);
+    if (f.slot != GQ_NO_SLOT || f.result_slot != GQ_NO_SLOT) gq_lane_note_slots(lane, position);
     c->key = f.key;
     c->tag = f.tag;
     if (c->status == GQ_OK && (view.head[1] & GQ_CELL_SLOT)) c->data = lane->arena_base + f.result_slot;

@@ -23,7 +23,7 @@ static const char parked_order[] =
 
 static const char by_id_or_tags[] =
   "who has an id has it from who claimed it; who has an entry looks at the tags and at the lap in the state";
-static const char given_once[] = "some were taken by id, so gq_cells_hold() gives out each once, however often it is found";
+static const char given_once[] = "ids are used, so gq_cells_hold() gives each message out once, if found twice";
 static const char k1_k3[] = "of [K1] and [K3] either orders the handlers; [K1] was noticed where it stood alone";
 static const char no_completions[] = "NOT CHECKED: no harness looks at the order of the completions of one key";
 
@@ -39,6 +39,8 @@ static const excuse excuses[] = {
   {GQ_NO_ACQUIRE, "gq_cells_hold", "cas", "state", one_of_two},
   {GQ_NO_RELEASE, "gq_lane_cancel", "store", "&lane->state[position & lane->ring_mask]",
    "orders gq_lane_cancel()'s store before the next lap's to the same word; relacy never swaps stores to one word"},
+  {GQ_NO_RELEASE, "gq_lane_note_slots", "store", "&lane->state[position & lane->ring_mask]",
+   "[K4] follows a release of the same word by the same thread"},
   {GQ_NO_ACQUIRE, "gq_head_flag", "load", "submission", "the word is rewritten in place; nothing else is read"},
   {GQ_SPLIT, "look_ahead", "cas", "&lane->head->polled", given_once},
   {GQ_NO_ACQUIRE, "gq_head_flags", "load", "completion", "the position is held: its completion has been read before"},

@@ -188,13 +188,14 @@ gq_status fixture::take(uint64_t id, uint32_t number, uint32_t size)
 void fixture::look_at(const gq_completion *c)
 {
   const uint32_t position = (uint32_t)gq_id_position(c->id), cell = position & (uint32_t)lane.ring_mask;
-  const uint32_t number = c->status == GQ_OK ? *(const uint32_t *)c->data : position;
+  uint32_t number = position;
 
+  if (c->status == GQ_OK) gq_model_copy(&number, c->data, 4); /* [C1] [C2] */
   RL_ASSERT(number < MOST_MESSAGES);
   RL_ASSERT(++takes[number] == 1);
   RL_ASSERT(completions[cell * lane.units].content($) == gq_tag(position, lane.ring_log2));
   unpacked[cell]($) = number; /* [R1] nobody else unpacks there until it is released */
-  if (c->status == GQ_OK) RL_ASSERT(c->size == INLINE);
+  if (c->status == GQ_OK) RL_ASSERT(c->size == INLINE || c->size == LARGE);
   else RL_ASSERT(c->status == GQ_CANCELLED);
   RL_ASSERT(unpacked[cell]($) == number);
 }

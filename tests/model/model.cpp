@@ -18,7 +18,8 @@ struct harness {
 static const harness harnesses[] = {
   {"by_id_full_ring", rl::simulate<by_id_full_ring>, 5000, 1000, false},
   {"by_id_part_of_ring", rl::simulate<by_id_part_of_ring>, 5000, 1000, false},
-  {"slots", rl::simulate<slots_test>, 5000, 1000, false},
+  {"slots", rl::simulate<slots_test<false>>, 5000, 1000, false},
+  {"slots_polled", rl::simulate<slots_test<true>>, 5000, 1000, false},
   {"poll_unordered", rl::simulate<poll_unordered>, 5000, 1000, false},
   {"poll_two_workers", rl::simulate<poll_two_workers>, 5000, 3000, false},
   {"poll_rarely", rl::simulate<poll_rarely>, 12000, 2000, true},
