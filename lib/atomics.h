@@ -234,6 +234,12 @@ GQ_CONSUMER void gq_unit16_st(gq_unit *p, gq_unit u)
 }
 #endif
 
+/** One word of a unit that is written in one piece. */
+GQ_CONSUMER uint32_t gq_unit_word_ld(const gq_unit *p, unsigned i)
+{
+  return __atomic_load_n(&p->w[i], __ATOMIC_ACQUIRE);
+}
+
 /** Bring the line of \p p here, to be written. Never faults. */
 GQ_CONSUMER void gq_prefetch_write(const void *p)
 {

@@ -116,10 +116,8 @@ static inline bool gq_lane_completed(const gq_lane *lane, uint64_t position, gq_
 
 static inline bool gq_cells_have(gq_cells completions, uint64_t position)
 {
-  gq_cell_view view;
-
-  return gq_cell_get(gq_cells_at(completions, position), completions.units, completions.unit_bytes,
-                     gq_tag(position, completions.ring_log2), &view, NULL);
+  return gq_cell_is_whole(gq_cells_at(completions, position), completions.units, completions.unit_bytes,
+                          gq_tag(position, completions.ring_log2));
 }
 
 /** Whether the completion of \p position is there. */
