@@ -25,17 +25,19 @@ void buffer_free(struct buffer *buffer)
 }
 
 /** Four bytes to eight digits at once, as a byte at a time costs more than some handlers do. */
-static void put_digits(char *to, const unsigned char *from)
+static inline void put_digits(char *to, const unsigned char *from)
 {
   const uint64_t ones = 0x0101010101010101u;
-  uint64_t nibbles = (uint64_t)from[0] | (uint64_t)from[1] << 16 | (uint64_t)from[2] << 32 | (uint64_t)from[3] << 48;
+  uint64_t digits = (uint64_t)from[0] | (uint64_t)from[1] << 16 | (uint64_t)from[2] << 32 | (uint64_t)from[3] << 48;
   uint64_t is_letter;
-  int i;
 
-  nibbles = (nibbles >> 4 & 0x000f000f000f000fu) | (nibbles & 0x000f000f000f000fu) << 8;
-  is_letter = (nibbles + 6 * ones) >> 4 & ones;
-  nibbles += '0' * ones + is_letter * ('a' - '0' - 10);
-  for (i = 0; i < 8; i++) to[i] = (char)(nibbles >> 8 * i); /* one store where bytes come in this order */
+  digits = (digits >> 4 & 0x000f000f000f000fu) | (digits & 0x000f000f000f000fu) << 8;
+  is_letter = (digits + 6 * ones) >> 4 & ones;
+  digits += '0' * ones + is_letter * ('a' - '0' - 10);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  digits = __builtin_bswap64(digits);
+#endif
+  memcpy(to, &digits, sizeof digits); /* the first digit is in the lowest byte: a loop over bytes would be eight stores */
 }
 
 void buffer_add_hex(struct buffer *buffer, const unsigned char *data, size_t size)
