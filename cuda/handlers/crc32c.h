@@ -198,8 +198,8 @@ GQ_HANDLER(crc32c, GQ_NO_ARGS,
 #if defined(__CUDA_ARCH__)
     *(uint32_t *)reply->data = __byte_perm(crc, 0, 0x0123); /* one store: it may be to memory that is a bus away */
 #else
-    reply->data[0] = (uint8_t)(crc >> 24), reply->data[1] = (uint8_t)(crc >> 16);
-    reply->data[2] = (uint8_t)(crc >> 8), reply->data[3] = (uint8_t)crc;
+    uint8_t *const to = reply->data; /* in a variable, or each byte might change it: this, too, is to be one store */
+    to[0] = (uint8_t)(crc >> 24), to[1] = (uint8_t)(crc >> 16), to[2] = (uint8_t)(crc >> 8), to[3] = (uint8_t)crc;
 #endif
   }
   return 0;
