@@ -7,7 +7,8 @@
 #include "ring.h"
 
 #ifndef GQ_MODEL             /* the model checker takes small ones */
-#define FETCH 16u            /* messages fetched in one turn */
+#define FETCH 16u            /* messages fetched in one turn, at most; */
+#define FETCH_SHORT 64u      /* if they are short and many more wait, these */
 #define TOGETHER 8u          /* of these, how many plain ones are run before their results are posted */
 #define RING_LOG2 10u
 #endif
@@ -35,7 +36,7 @@ typedef struct worker {
   gq_sighting sighting;      /* under `watching` */
   gq_crash crash;            /* how its handler crashed: see `crashed` */
   uint8_t *guard_stack;      /* NULL without the guard */
-  fetched batch[FETCH];
+  fetched batch[FETCH_SHORT];
   uint8_t replies[TOGETHER][528] __attribute__((aligned(16)));
   gq_context context;        /* what its messages run in */
 } worker;
@@ -79,8 +80,8 @@ gq_outcome gq_cpu_run(worker *w, const fetched *f, const gq_job *job);
 void gq_cpu_complete(worker *w, const fetched *f, const gq_job *job, const gq_outcome *o);
 
 /** Of \p n messages of one lane, run and post those at the front that are plain (inline, without a key or a slot for
- * the result) if the handler is short: up to TOGETHER. \return how many; 0: the first is to be run alone, or the
- * handler crashed on it. */
+ * the result) if the handler is short: some or all. \return how many; 0: the first is to be run alone, or the handler
+ * crashed on it. */
 uint32_t gq_cpu_run_plain(worker *w, const fetched *first, uint32_t n);
 
 /** A worker's thread: consume until the backend stops. \param argument  a worker */

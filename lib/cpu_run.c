@@ -66,7 +66,7 @@ GQ_INLINE gq_outcome attempt(worker *w, const gq_lane *lane, uint64_t position, 
   return o;
 }
 
-static void count(worker *w, const gq_outcome *o)
+GQ_INLINE void count(worker *w, const gq_outcome *o)
 {
   gq_bump(o->status == GQ_OK ? &w->counters.completed :
           o->status == GQ_CANCELLED ? &w->counters.cancelled : &w->counters.failed, 1);
@@ -134,7 +134,7 @@ static bool is_plain(const fetched *f, uint64_t max_bytes)
   return flags == 0 || (flags == GQ_CELL_EXT && !(ext[GQ_EXT_KEY] | ext[GQ_EXT_KEY + 1] | ext[GQ_EXT_ROOM]));
 }
 
-static gq_outcome run_plain(worker *w, const gq_lane *lane, const fetched *f, uint8_t *result)
+GQ_INLINE gq_outcome run_plain(worker *w, const gq_lane *lane, const fetched *f, uint8_t *result)
 {
   const gq_limits *limits = &w->state->c->limits;
   const uint32_t *ext = f->view.ext, room = gq_inline_bytes(limits->units, limits->unit_bytes, 0);
@@ -172,24 +172,37 @@ GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, c
   }
 }
 
+GQ_INLINE uint32_t run_plain_ones(worker *w, const gq_lane *lane, uint32_t unit_bytes, const fetched *f, uint32_t n)
+{
+  const gq_consumption *c = w->state->c;
+  const uint64_t max_bytes = c->limits.max_message_bytes;
+  gq_outcome outcomes[TOGETHER];
+  uint32_t done = 0;
+
+  /* An ordered lane has no count that is worth sharing, and what a crashing handler may write to must have been posted. */
+  if (c->limits.ordered || w->guard_stack) {
+    for (; done < n && is_plain(&f[done], max_bytes); done++) {
+      const gq_outcome o = run_plain(w, lane, &f[done], w->replies[0]);
+
+      if (o.status == GQ_DEVICE_LOST) break; /* it has no result */
+      post_plain(w, lane, unit_bytes, &f[done], 1, &o);
+    }
+    return done;
+  }
+  for (; done < n && done < TOGETHER && is_plain(&f[done], max_bytes); done++) {
+    outcomes[done] = run_plain(w, lane, &f[done], w->replies[done]);
+    if (outcomes[done].status == GQ_DEVICE_LOST) break;
+  }
+  if (done) post_plain(w, lane, unit_bytes, f, done, outcomes);
+  return done;
+}
+
 uint32_t gq_cpu_run_plain(worker *w, const fetched *first, uint32_t n)
 {
   const gq_consumption *c = w->state->c;
   const gq_lane *lane = &c->lanes[first->lane];
-  /* What a crashing handler may write to must have been posted before. */
-  const uint32_t most = w->guard_stack ? 1 : TOGETHER;
-  gq_outcome outcomes[TOGETHER];
-  uint32_t done = 0;
 
   if (!c->is_short) return 0;
-  while (done < n && done < most && is_plain(&first[done], c->limits.max_message_bytes)) {
-    outcomes[done] = run_plain(w, lane, &first[done], w->replies[done]);
-    if (outcomes[done].status == GQ_DEVICE_LOST) break; /* it has no result */
-    done++;
-  }
-  if (done == 0) return 0;
-  /* Compiled for each, so that nothing in the loop depends on it. */
-  if (c->limits.unit_bytes == 16) post_plain(w, lane, 16, first, done, outcomes);
-  else post_plain(w, lane, 8, first, done, outcomes);
-  return done;
+  /* Compiled for each, so that nothing in the loops depends on it. */
+  return c->limits.unit_bytes == 16 ? run_plain_ones(w, lane, 16, first, n) : run_plain_ones(w, lane, 8, first, n);
 }

@@ -144,6 +144,16 @@ static void ring_get(gq_backend_state *state, uint32_t entry, fetched *f)
 
 /* ------------------------------------------------------------------------------------------------ fetching */
 
+/* How many messages to fetch where FETCH wait and all of them are short. Every turn costs the other workers some cache
+ * misses, so many at once; but no more than half of what would be each worker's. */
+static uint32_t fair_share(const gq_backend_state *state, const gq_lane *lane, uint64_t next)
+{
+  const uint64_t waiting = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS) - next; /* a client's word: any value */
+  const uint64_t share = waiting / 2 / state->worker_count;
+
+  return share > FETCH_SHORT ? FETCH_SHORT : share < FETCH ? FETCH : (uint32_t)share;
+}
+
 static uint32_t fetch(worker *w, uint32_t index)
 {
   gq_backend_state *state = w->state;
@@ -152,6 +162,7 @@ static uint32_t fetch(worker *w, uint32_t index)
   source *s = &state->sources[index];
   const uint32_t words = gq_cell_words(cells.units, cells.unit_bytes);
   uint32_t idle = 0, n = 0, max = FETCH;
+  bool is_short = state->c->is_short;
   uint64_t next;
 
   if (gq_ld32(&s->turn, GQ_RELAXED, GQ_GPU) || !gq_cas32(&s->turn, &idle, 1, GQ_ACQUIRE)) return 0; /* [T1] */
@@ -160,7 +171,7 @@ static uint32_t fetch(worker *w, uint32_t index)
     if (max > FETCH) max = FETCH;
   }
   next = gq_ld64(&s->next, GQ_RELAXED, GQ_GPU);
-  for (; n < max; n++, next++) {
+  for (; n < max || (n == FETCH && is_short && n < (max = fair_share(state, lane, next - n))); n++, next++) {
     fetched *f = &w->batch[n];
 
     /* [S1] acquire: licenses reading the cell, and [S2] the slot it names */
@@ -172,6 +183,10 @@ static uint32_t fetch(worker *w, uint32_t index)
     if (gq_used_words(f->view.head[0], f->view.head[1]) > words) { /* malformed: no inline bytes, surely too large */
       f->view.head[0] = UINT32_MAX;
       f->view.head[1] |= GQ_CELL_SLOT;
+    }
+    if (f->view.head[1] & GQ_CELL_SLOT) {
+      is_short = false;
+      if (n >= FETCH) max = n + 1; /* it is handed on, alone */
     }
   }
   gq_st64(&s->next, next, GQ_RELAXED, GQ_GPU);
@@ -201,7 +216,7 @@ static void serve_batch(worker *w, uint32_t n)
 
     for (uint32_t i = keep; i < n; i++) ring_put(state, entry++, &w->batch[i]);
   }
-  if (keep < n || n == FETCH) wake_one(state);
+  if (keep < n || n >= FETCH) wake_one(state);
   for (uint32_t i = 0; i < keep && !gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS);) {
     const uint32_t together = gq_cpu_run_plain(w, &w->batch[i], keep - i);
 

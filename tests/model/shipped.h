@@ -204,6 +204,7 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
 #include "../../lib/suspects.c"
 #undef SPIN_NS
 #define FETCH 2u
+#define FETCH_SHORT 2u
 #define TOGETHER 2u
 #define RING_LOG2 gq_model_ring_log2
 static uint32_t gq_model_ring_log2;
