@@ -36,6 +36,7 @@ typedef struct worker {
   gq_sighting sighting;      /* under `watching` */
   gq_crash crash;            /* how its handler crashed: see `crashed` */
   uint8_t *guard_stack;      /* NULL without the guard */
+  gq_guarded *guarded;       /* what the guard knows of this thread */
   fetched batch[FETCH_SHORT];
   uint8_t replies[TOGETHER][528] __attribute__((aligned(16)));
   gq_context context;        /* what its messages run in */

@@ -23,7 +23,7 @@ GQ_INLINE bool call(worker *w, const gq_msg *msg, gq_reply *reply, int32_t *code
     *code = function(msg, reply, &w->context);
     return true;
   }
-  if (gq_guard_run(function, msg, reply, &w->context, code, &w->crash)) return true;
+  if (gq_guard_run(w->guarded, function, msg, reply, &w->context, code, &w->crash)) return true;
   *code = GQ_CODE_ARITHMETIC;
   return w->crash.signal == SIGFPE; /* raised by an instruction that writes nothing */
 }

@@ -285,7 +285,7 @@ void *gq_cpu_work(void *argument)
   gq_backend_state *state = w->state;
   uint64_t idle_since = 0;
 
-  if (w->guard_stack) gq_guard_enter(w->guard_stack);
+  if (w->guard_stack) w->guarded = gq_guard_enter(w->guard_stack);
   while (!gq_ld32(&state->stop, GQ_ACQUIRE, GQ_SYS)) {
     if (serve_ring(w) || serve_lanes(w)) {
       idle_since = 0;

@@ -28,10 +28,10 @@ typedef struct place {
 /* What a signal handler has to know of a worker thread. It is found by a key, which glibc and musl look up without
  * allocating. A thread-local variable may be allocated when it is first touched, here in the midst of malloc(); to have it
  * allocated beforehand makes the library one that Python cannot load at run time. */
-typedef struct guarded {
+struct gq_guarded {
   place *running;
   const uint8_t *stack_end;
-} guarded;
+};
 
 static pthread_key_t guarded_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -42,7 +42,7 @@ static void make_key(void)
   has_key = pthread_key_create(&guarded_key, free) == 0;
 }
 
-static guarded *this_thread(void)
+static gq_guarded *this_thread(void)
 {
   return has_key ? pthread_getspecific(guarded_key) : NULL;
 }
@@ -74,7 +74,7 @@ static void pass_on(int number, siginfo_t *info, void *context, const struct sig
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-  guarded *thread = this_thread();
+  gq_guarded *thread = this_thread();
   place *at = thread ? thread->running : NULL;
   size_t i = 0;
 
@@ -125,10 +125,10 @@ void gq_guard_remove(void)
   pthread_mutex_unlock(&lock);
 }
 
-void gq_guard_enter(void *stack)
+gq_guarded *gq_guard_enter(void *stack)
 {
   const stack_t alternative = {.ss_sp = stack, .ss_size = GQ_GUARD_STACK_BYTES};
-  guarded *thread = has_key ? calloc(1, sizeof *thread) : NULL;
+  gq_guarded *thread = has_key ? calloc(1, sizeof *thread) : NULL;
   pthread_attr_t attributes;
   stack_t given;
   size_t size;
@@ -136,20 +136,20 @@ void gq_guard_enter(void *stack)
 
   /* A sanitizer gives every thread such a stack, and wants to find it again. */
   if (sigaltstack(NULL, &given) == 0 && (given.ss_flags & SS_DISABLE)) sigaltstack(&alternative, NULL);
-  if (!thread) return;
+  if (!thread) return NULL;
   if (pthread_setspecific(guarded_key, thread) != 0) {
     free(thread);
-    return;
+    return NULL;
   }
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return thread;
   if (pthread_attr_getstack(&attributes, &low, &size) == 0) thread->stack_end = (const uint8_t *)low + 4096;
   pthread_attr_destroy(&attributes);
+  return thread;
 }
 
-bool gq_guard_run(gq_handler_function *function, const gq_msg *msg, gq_reply *reply, const gq_context *context,
-                  int32_t *code, gq_crash *crash)
+bool gq_guard_run(gq_guarded *thread, gq_handler_function *function, const gq_msg *msg, gq_reply *reply,
+                  const gq_context *context, int32_t *code, gq_crash *crash)
 {
-  guarded *volatile const thread = this_thread();
   place here;
 
   here.crash = crash;

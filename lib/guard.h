@@ -23,13 +23,17 @@ void gq_guard_install(void);
 /** Put back what was there before, unless somebody has put another handler over the guard's since. */
 void gq_guard_remove(void);
 
+/** What the signal handlers know of a thread. */
+typedef struct gq_guarded gq_guarded;
+
 /** In a thread that is going to call gq_guard_run(). \param stack  GQ_GUARD_STACK_BYTES for the signal handler, which
- * cannot use the thread's own when that has run over; lives until the thread ends */
-void gq_guard_enter(void *stack);
+ * cannot use the thread's own when that has run over; lives until the thread ends
+ * \return for gq_guard_run(); lives as long. NULL: nothing is guarded, as there is no memory or a sanitizer */
+gq_guarded *gq_guard_enter(void *stack);
 
 /** Run the handler. \return true with what it returned in \p code, or false with how it crashed. */
-bool gq_guard_run(gq_handler_function *function, const gq_msg *msg, gq_reply *reply, const gq_context *context,
-                  int32_t *code, gq_crash *crash);
+bool gq_guard_run(gq_guarded *thread, gq_handler_function *function, const gq_msg *msg, gq_reply *reply,
+                  const gq_context *context, int32_t *code, gq_crash *crash);
 
 /** "it crashed (SIGSEGV at address 0x8)", or that its stack ran over. */
 void gq_crash_say(const gq_crash *crash, char *text, size_t size);
