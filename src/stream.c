@@ -48,7 +48,10 @@ static bool keeps_state(const gq_options *queue)
 unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 {
   const gq_options *queue = &settings->queue;
-  const int count = (usable_cpus() - 2) / 2; /* the others are the reader's, the writer's, and those who run handlers */
+  const int cpus = usable_cpus();
+  /* The others are the reader's, the writer's, and those who run handlers. Two even where there are few: while one waits
+   * for results the other has some, and two workers on the CPU meet less often at the same lane. */
+  const int count = cpus < 2 ? 1 : cpus < 6 ? 2 : (cpus - 2) / 2;
 
   if (!stream_takes(settings)) return 1;
   if (settings->threads) return settings->threads;
@@ -56,7 +59,7 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
   if (queue->workers == 1 || queue->capacity < FEW_MESSAGES) return 1;
   if (queue->arena_bytes > LARGE_LANE || queue->max_message_bytes > LARGE_LANE / 4) return 1;
   if (input_total && input_total < CHUNK_BYTES * (uint64_t)MOST_PIPELINES) return 1; /* it would not be worth it */
-  if (count <= 1 || keeps_state(queue)) return 1;
+  if (count == 1 || keeps_state(queue)) return 1;
   return count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
 }
 
