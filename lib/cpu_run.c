@@ -179,7 +179,7 @@ GQ_INLINE uint32_t run_plain_ones(worker *w, const gq_lane *lane, uint32_t unit_
   gq_outcome outcomes[TOGETHER];
   uint32_t done = 0;
 
-  /* An ordered lane has no count that is worth sharing, and what a crashing handler may write to must have been posted. */
+  /* An ordered lane has no count worth sharing, and what a crashing handler may write to must have been posted. */
   if (c->limits.ordered || w->guard_stack) {
     for (; done < n && is_plain(&f[done], max_bytes); done++) {
       const gq_outcome o = run_plain(w, lane, &f[done], w->replies[0]);

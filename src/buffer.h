@@ -45,7 +45,7 @@ static inline void write_eight_digits(char *to, const unsigned char *from)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   digits = __builtin_bswap64(digits);
 #endif
-  memcpy(to, &digits, sizeof digits); /* the first digit is in the lowest byte: a loop over bytes would be eight stores */
+  memcpy(to, &digits, sizeof digits); /* the first digit is in the lowest byte; a loop over bytes is eight stores */
 }
 
 /** Add \p size bytes as hexadecimal digits. */

@@ -49,8 +49,8 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
 {
   const gq_options *queue = &settings->queue;
   const int cpus = usable_cpus();
-  /* The others are the reader's, the writer's, and those who run handlers. Two even where there are few: while one waits
-   * for results the other has some, and two workers on the CPU meet less often at the same lane. */
+  /* The others are the reader's, the writer's, and those who run handlers. Two even where there are few: while one
+   * waits for results the other has some, and two workers on the CPU meet less often at the same lane. */
   const int count = cpus < 2 ? 1 : cpus < 6 ? 2 : (cpus - 2) / 2;
 
   if (!stream_takes(settings)) return 1;
