@@ -247,6 +247,10 @@ static gq_status load(gq_loaded *l, const gq_image *image)
   return status;
 }
 
+/* The handler that was just compiled for the CPU on this thread only to be described: who opens a queue with it next, and
+ * finds it in the cache, has waited for the compiler all the same. */
+static _Thread_local char described[256];
+
 static gq_status prepare_for_cpu(gq_loaded *l)
 {
   gq_source source;
@@ -265,6 +269,8 @@ static gq_status prepare_for_cpu(gq_loaded *l)
   source = source_of(l);
   status = gq_compile_for_cpu(&source, &l->code, &origin);
   if (status != GQ_OK) return status;
+  if (strcmp(described, l->name) == 0) origin = GQ_ORIGIN_COMPILED;
+  *described = '\0';
   say_how(l, origin, "compiled");
   return load(l, &l->code);
 }
@@ -295,7 +301,10 @@ static gq_status compile_to_describe(gq_loaded *l)
   gq_origin origin;
   gq_status status = gq_compile_for_cpu(&source, &l->code, &origin);
 
-  if (status == GQ_OK) return declare(l, gq_image_manifest(&l->code));
+  if (status == GQ_OK) {
+    snprintf(described, sizeof described, "%s", origin == GQ_ORIGIN_COMPILED ? l->name : "");
+    return declare(l, gq_image_manifest(&l->code));
+  }
   if (status != GQ_NO_BACKEND) return status;
   snprintf(why, sizeof why, "%s", gq_last_error());
   status = gq_toolkit_find(&toolkit, l->toolkit);
