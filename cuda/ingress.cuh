@@ -56,9 +56,10 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
 }
 
 /* While messages come one by one, the warp of the next chunk waits for the last message of the chunk before, and takes
- * the reply to it for its own: it looks when the client's next message is due. If it kept reading, a read would be under
- * way at any time, and a message in each chunk up to a whole read late. In bulk nobody waits.
- * \return whether it is this warp's turn. If not, a look now and then will do: messages may become whole out of order. */
+ * the reply to it for its own: it looks when the client's next message is due. If it kept reading, a read would be
+ * under way at any time, and a message in each chunk up to a whole read late. In bulk nobody waits.
+ * \return whether it is this warp's turn. If not, a look now and then will do: messages may become whole out of
+ * order. */
 __device__ __forceinline__ bool gq_await_turn(const gq_dev_queue &q, const gq_dev_lane &l, uint64_t chunk,
                                               gq_gate *gate)
 {
@@ -84,6 +85,8 @@ __device__ __forceinline__ bool gq_is_taken(const gq_dev_queue &q, const gq_curs
 {
   return cursor.got >> (((d * 32 + gq_lane_id()) >> q.units_log2)) & 1;
 }
+
+__device__ __forceinline__ uint32_t gq_chunk_cells(const gq_dev_queue &q) { return GQ_WINDOWS * 32u >> q.units_log2; }
 
 /* The tag that a chunk's cells carry when they are new. */
 __device__ __forceinline__ uint32_t gq_chunk_tag(const gq_dev_queue &q, uint64_t chunk)
@@ -236,7 +239,7 @@ __device__ __forceinline__ void gq_fill_entries(const gq_dev_queue &q, uint32_t 
 /* A cell of the chunk has been taken: go on to the next chunk if it was the last. */
 __device__ __forceinline__ void gq_advance(const gq_dev_queue &q, gq_cursor *cursor, uint32_t taken)
 {
-  const uint32_t all = GQ_WINDOWS * 32u >> q.units_log2;
+  const uint32_t all = gq_chunk_cells(q);
 
   cursor->got |= taken;
   if (cursor->got == (all == 32 ? GQ_ALL : (1u << all) - 1)) {
@@ -252,7 +255,7 @@ __device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_s
 {
   const uint32_t d = gq_front_window(q, *cursor);
   const uint64_t chunk = cursor->chunk, window = (chunk * GQ_WINDOWS + d) * 32;
-  const uint32_t untaken = (GQ_WINDOWS * 32u >> q.units_log2) - __popc(cursor->got);
+  const uint32_t untaken = gq_chunk_cells(q) - __popc(cursor->got);
   const uint32_t most = gq_await_turn(q, l, chunk, gate) ? GQ_READS : 1;
   uint32_t h = 32;
   gq_glance g;
@@ -315,7 +318,7 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
   if (gq_lane_id() == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
   first = __shfl_sync(GQ_ALL, first, 0);
   if (!gq_await_free(q, first, c.total)) return;
-  if (gate->stays && c.total == GQ_WINDOWS * 32 >> q.units_log2) { /* all there at once: so is the next, most likely */
+  if (gate->stays && c.total == gq_chunk_cells(q)) { /* all there at once: so is the next, most likely */
     gq_ask_chunk(q, l, then, next);
     gate->ahead = true;
   } else if (then != chunk) {

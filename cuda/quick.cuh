@@ -12,11 +12,6 @@
                                being too late there does not show in p99 */
 #define GQ_READS 8u         /* reads in one fruitless look */
 
-__device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
-{
-  asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
-}
-
 /* A client that answers at once writes its next message about when the first read after the last reply passes by. If
  * it is just too late it waits for a whole further read, and the next time again, in step. So the first read after a
  * reply is held back, by as much as turns out to be needed. */

@@ -221,9 +221,9 @@ __device__ __forceinline__ void gq_count_outcomes(const gq_dev_queue &q, uint32_
   }
 }
 
-/* Copy one slot of each message in `left` from host memory to the mirror, or back: of this thread's message `size` bytes
- * at `offset`. Of small ones up to four at a time, with a part of the warp each: both ways are far, and one after another
- * each would be waited for. */
+/* Copy one slot of each message in `left` from host memory to the mirror, or back: of this thread's message `size`
+ * bytes at `offset`. Of small ones up to four at a time, with a part of the warp each: both ways are far, and one after
+ * another each would be waited for. */
 template <bool back>
 __device__ __forceinline__ void gq_move_slots(const gq_dev_queue &q, uint32_t left, uint32_t lane, uint64_t offset,
                                               uint32_t size)
@@ -291,8 +291,7 @@ __device__ __forceinline__ int32_t gq_run_attempts(const gq_dev_queue &q, gq_msg
   for (;;) {
     const int32_t code = gq_run_handler(q.limits.handler, msg, reply, &context);
 
-    if (context.scope == 3) __syncthreads();
-    else if (context.scope == 2) __syncwarp();
+    gq_sync(&context);
     if (code != GQ_RETRY || msg->attempt >= q.limits.attempts) return code;
     msg->attempt++;
     reply->size = 0;

@@ -46,6 +46,12 @@ __device__ __forceinline__ uint64_t gq_clock_ns()
   return t;
 }
 
+/* Nobody waits for it. */
+__device__ __forceinline__ void gq_raise(gq_a64 *word, uint64_t to)
+{
+  asm volatile("red.relaxed.gpu.global.max.u64 [%0],%1;" ::"l"(word), "l"(to) : "memory");
+}
+
 extern __shared__ __align__(16) uint8_t gq_shared_memory[];
 
 struct gq_stage {

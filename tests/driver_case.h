@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cases for test_driver.c and test_wake.c. The driver is loaded once a process, so each case is the test program again, with words
- * that say what to ask, tests/fake_driver.c as its libcuda.so.1 and FAKE_DRIVER_MODE saying what the machine is. */
+/* Cases for test_driver.c and test_wake.c. The driver is loaded once a process, so each case is the test program again,
+ * with words that say what to ask, tests/fake_driver.c as its libcuda.so.1 and FAKE_DRIVER_MODE saying what the machine
+ * is. */
 #ifndef GQ_TEST_DRIVER_CASE_H
 #define GQ_TEST_DRIVER_CASE_H
 

@@ -137,9 +137,10 @@ def check_passes(case, outputs, size, expected, data, passes):
     cases.require(len(outputs) == passes * size, "%d bytes from %d passes of %d", len(outputs), passes, size)
     case.check(outputs[:size], expected, data)
     wanted = case.again(outputs[:size])
-    cases.require(len(wanted) == size, "%d bytes are expected of a further pass, and %d of the first", len(wanted), size)
+    cases.require(len(wanted) == size, "%d bytes are expected of a further pass, %d of the first", len(wanted), size)
     for number in range(1, passes):
-        cases.require(outputs.startswith(wanted, number * size), "pass %d of %d differs from the first", number + 1, passes)
+        same = outputs.startswith(wanted, number * size)
+        cases.require(same, "pass %d of %d differs from the first", number + 1, passes)
 
 
 def measure(given, case, data, directory, limit):
