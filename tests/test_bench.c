@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gpuqueue bench makes of its samples: percentiles are exact, repeats that differ are noticed. */
+/* What gpuqueue bench makes of its samples: percentiles are exact, repeats that differ are noticed; and that no wrong
+ * result passes for a right one. */
 #include "suite.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/bench/bench.h"
+#include "src/bench/content.h"
 #include "src/bench/repeats.h"
 #include "src/bench/samples.h"
 
@@ -122,6 +125,36 @@ START_TEST(the_median_of_an_even_count_is_in_the_middle)
 }
 END_TEST
 
+START_TEST(an_echo_is_known_by_its_words_and_every_other_byte_is_noticed)
+{
+  enum { VARIETY = 16, WORDS = VARIETY + 20 };
+  uint64_t row[WORDS];
+
+  for (size_t i = 0; i < WORDS; i++) row[i] = (i + 1) * CONTENT_ODD;
+  for (size_t size = 8; size <= 150; size++) {
+    const struct content content = {.size = size, .variety = VARIETY, .bytes = (unsigned char *)row};
+
+    for (size_t i = 0; i < VARIETY; i++) {
+      unsigned char copy[160];
+      uint64_t place;
+
+      memcpy(copy, content_payload(&content, i), size);
+      ck_assert(content_is_echo(&content, copy, size, &place));
+      ck_assert_uint_eq(place, i);
+      ck_assert(!content_is_echo(&content, copy, size - 1, &place));
+      for (size_t k = 0; k < size; k++) {
+        copy[k] ^= (unsigned char)(1u << (i + k) % 8);
+        ck_assert(!content_is_echo(&content, copy, size, &place));
+        copy[k] ^= (unsigned char)(1u << (i + k) % 8);
+      }
+    }
+    /* the message behind the last is none */
+    uint64_t place;
+    ck_assert(!content_is_echo(&content, row + VARIETY, size, &place));
+  }
+}
+END_TEST
+
 int main(void)
 {
   const suite_test tests[] = {
@@ -131,6 +164,7 @@ int main(void)
     SUITE_TEST_ONCE(a_time_that_went_backwards_counts_as_none),
     SUITE_TEST_ONCE(the_larger_spread_of_two_measurements_is_kept),
     SUITE_TEST_ONCE(the_median_of_an_even_count_is_in_the_middle),
+    SUITE_TEST_ONCE(an_echo_is_known_by_its_words_and_every_other_byte_is_noticed),
   };
   return suite_main("test_bench", tests, SUITE_COUNT(tests));
 }

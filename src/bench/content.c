@@ -9,21 +9,11 @@
 #include "bench.h"
 #include "session.h"
 
-/* Word i of the row is (i + 1) * ODD, and i can be had back from it. Modulo 2^64, ODD * INVERSE is 1. */
-#define ODD UINT64_C(0x9e3779b97f4a7c15)
-#define INVERSE UINT64_C(0xf1de83e19937733d)
-
 /* Messages that are different, if their results have to be kept: as many as take this much work or memory. */
 #define REFERENCE_BYTES ((size_t)32 << 20)
-enum { VARIETY_MAX = 65536, REFERENCE_MAX = 1024 };
-
-uint64_t content_place(const void *result)
-{
-  uint64_t word;
-
-  memcpy(&word, result, 8);
-  return word * INVERSE - 1;
-}
+/* Twice as many as are under way, unless the user wants a larger capacity; more would only push messages out of the
+ * nearest caches. */
+enum { VARIETY_MAX = 8192, REFERENCE_MAX = 1024 };
 
 bool content_matches(const struct content *content, uint64_t number, const void *data, size_t size)
 {
@@ -41,7 +31,7 @@ static void write_words(struct content *content)
   uint64_t *row = allocate(8 * words);
   size_t i;
 
-  for (i = 0; i < words; i++) row[i] = (i + 1) * ODD;
+  for (i = 0; i < words; i++) row[i] = (i + 1) * CONTENT_ODD;
   content->bytes = (unsigned char *)row;
 }
 
