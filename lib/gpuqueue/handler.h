@@ -63,13 +63,17 @@ typedef unsigned long long uintptr_t;
 #define GQ_HANDLER_ABI 1
 
 /** GQ_DEVICE begins a helper function: `GQ_DEVICE uint32_t twice(uint32_t n) { return 2 * n; }`.
- * GQ_TABLE begins a constant table: `GQ_TABLE uint32_t primes[3] = {2, 3, 5};`. */
+ * GQ_TABLE begins a constant table: `GQ_TABLE uint32_t primes[3] = {2, 3, 5};`. GQ_UNIFORM_TABLE begins one whose
+ * elements all threads read in the same order, as the rounds of a cipher do: there is 64 KiB of memory for these on a
+ * GPU, with a cache of its own. Threads that read different elements of it at once have to wait for each other. */
 #if defined(__CUDACC__)
 #define GQ_DEVICE static __device__ __forceinline__
 #define GQ_TABLE static __device__ const
+#define GQ_UNIFORM_TABLE static __constant__ const
 #else
 #define GQ_DEVICE static inline __attribute__((unused))
 #define GQ_TABLE static const __attribute__((unused))
+#define GQ_UNIFORM_TABLE GQ_TABLE
 #endif
 
 /** In place of a result code: try this message again. */
