@@ -55,10 +55,16 @@ static void publish_piece(gq_queue *queue, const forged *f, uint32_t i)
   }
 }
 
-static uint64_t publish(gq_queue *queue, const forged *f)
+/* As a client does, but for waking a consumer that is parked. */
+static void publish_unseen(gq_queue *queue, const forged *f)
 {
   const uint32_t pieces = queue->lane->units * 4 / unit_words();
   for (uint32_t i = pieces; i-- > 0;) publish_piece(queue, f, i);
+}
+
+static uint64_t publish(gq_queue *queue, const forged *f)
+{
+  publish_unseen(queue, f);
   gq_wake_consumer(queue->core, queue->lane);
   return gq_id_make(queue->lane->index, f->position);
 }
@@ -228,6 +234,155 @@ START_TEST(a_dependency_before_the_first_message_is_refused)
 }
 END_TEST
 
+/* --------------------------------------------------------------------------------------- hostile cells among others */
+
+/* Lies of each kind that one cell can tell. */
+enum { LIES = 6 };
+static forged forge_lie(gq_queue *queue, uint32_t kind)
+{
+  const gq_limits *limits = &queue->core->consumption.limits;
+  const uint32_t slots = (uint32_t)(limits->arena_bytes / GQ_SLOT_BYTES), most = (uint32_t)limits->max_message_bytes;
+  uint32_t ext[GQ_EXT_WORDS] = { 0 };
+  switch (kind) {
+  case 0: return forge(queue, gq_inline_bytes(limits->units, limits->unit_bytes, 0) + 1, 0, 0, 0, NULL, NULL);
+  case 1: return forge(queue, UINT32_MAX, 0, 0, 0, NULL, NULL);
+  case 2: return forge(queue, most + 1, GQ_CELL_SLOT, 0, 0, NULL, NULL);
+  case 3: return forge(queue, most, GQ_CELL_SLOT, 0, slots - 1, NULL, NULL);
+  case 4: return forge(queue, 0, 0, GQ_MAX_DEPENDENCY, 0, NULL, NULL);
+  default:
+    ext[GQ_EXT_ROOM] = 4, ext[GQ_EXT_RESULT_SLOT] = slots;
+    return forge(queue, 0, GQ_CELL_EXT, 0, 0, ext, NULL);
+  }
+}
+
+/* A message of a burst. */
+typedef struct mixed {
+  forged f;
+  bool lies;
+  uint32_t size;     /* of a pattern, if it does not lie */
+  uint64_t seed;
+} mixed;
+
+/* Wait until nobody looks at the lane: what is written now is found all at once by the first look after the wake-up. */
+static void await_parked(gq_queue *queue)
+{
+  const int64_t deadline = support_now_ns() + SUPPORT_LONG;
+  while (!gq_ld32(&queue->lane->head->parked, GQ_ACQUIRE, GQ_SYS)) {
+    ck_assert_msg(support_now_ns() < deadline, "an idle queue does not park");
+    support_sleep_us(50);
+  }
+  support_sleep_us(500);   /* the last look before the consumer leaves */
+}
+
+enum { BURST = 70 };   /* more than two chunks of the smallest cells */
+
+/* Write \p n messages, of which one in \p lying lies, in any order, and check how each of them ends. */
+static void exchange_burst(gq_queue *queue, uint32_t n, uint32_t lying, support_random *random)
+{
+  static mixed burst[BURST];
+  const uint32_t most = gq_inline_bytes(queue->lane->units, queue->lane->unit_bytes, 0);
+  uint32_t order[BURST];
+  for (uint32_t i = 0; i < n; i++) {
+    mixed *m = &burst[i];
+    unsigned char payload[512];
+    m->lies = support_below(random, lying) == 0;
+    m->seed = support_next(random);
+    m->size = (uint32_t)support_below(random, most + 1);
+    support_fill(payload, m->size, m->seed);
+    if (m->size >= 4) memset(payload, 0, 4);   /* test_sleep: at once */
+    m->f = m->lies ? forge_lie(queue, (uint32_t)support_below(random, LIES))
+                   : forge(queue, m->size, 0, 0, 0, NULL, payload);
+    const uint32_t k = (uint32_t)support_below(random, i + 1);
+    order[i] = order[k], order[k] = i;
+  }
+  for (uint32_t i = 0; i < n; i++) publish_unseen(queue, &burst[order[i]].f);
+  gq_wake_consumer(queue->core, queue->lane);
+  for (uint32_t i = 0; i < n; i++) {
+    const mixed *m = &burst[order[i]];
+    if (m->lies) {
+      const gq_status status = end_forged(queue, &m->f);
+      ck_assert_msg(status == GQ_MALFORMED, "a cell that lies ended in %s", gq_status_name((int)status));
+      continue;
+    }
+    unsigned char right[512], got[512];
+    size_t size = sizeof got;
+    support_fill(right, m->size, m->seed);
+    if (m->size >= 4) memset(right, 0, 4);
+    assert_status(gq_dequeue_result(queue, gq_id_make(queue->lane->index, m->f.position), got, &size, SUPPORT_LONG),
+                  GQ_OK);
+    ck_assert_msg(size == m->size && memcmp(got, right, size) == 0, "a message of %u bytes among %u came back wrong",
+                  m->size, n);
+  }
+}
+
+/* Some cells of a look at the lane lie and the others do not. On a GPU a look is that of an ingress warp, which sees 32
+ * units at once: 8 cells of 64 bytes, 4, 2 or 1 larger. gq_sort_out() (cuda/ingress.cuh) says which are whole, and has
+ * nothing to go by but what they say. Of echo, which is short, up to 4 without slots then go to gq_run_catch() and the
+ * others, like all of test_sleep, through gq_push_catch() to gq_work_warp(); gq_serve_threads() has both kinds in one
+ * warp. In a burst that fills a window gq_look_everywhere() sees a whole chunk. */
+START_TEST(cells_that_lie_do_no_harm_to_those_beside_them)
+{
+  static const char *const handlers[] = { "echo", "test_sleep" };
+  static const uint32_t cells[] = { 64, 128, 256, 512 };
+  support_random random = { 17 };
+  for (size_t c = 0; c < SUITE_COUNT(cells) * SUITE_COUNT(handlers); c++) {
+    gq_options options = suite_options(handlers[c % SUITE_COUNT(handlers)]);
+    options.cell_bytes = cells[c / SUITE_COUNT(handlers)];
+    options.max_message_bytes = 5000;
+    options.park_us = 100;
+    options.workers = 3;
+    gq_queue *queue = suite_open(&options);
+    for (size_t round = 0; round < support_scaled(120) + 4; round++) {
+      if (round % 2) await_parked(queue);
+      const uint32_t few = 2 + (uint32_t)support_below(&random, 7), many = 1 + (uint32_t)support_below(&random, BURST);
+      exchange_burst(queue, round % 4 < 2 ? few : many, 1 + round % 3, &random);   /* every third burst: nothing but */
+    }
+    ck_assert_uint_gt(suite_stats(queue).failed, 0);
+    uint64_t ids[1000];
+    static const char on[] = "\0\0\0\0and so on";
+    for (size_t i = 0; i < SUITE_COUNT(ids); i++) ids[i] = suite_enqueue(queue, on, 4 + i % 9);
+    for (size_t i = 0; i < SUITE_COUNT(ids); i++) {
+      char got[sizeof on];
+      size_t size = sizeof got;
+      assert_status(gq_dequeue_result(queue, ids[i], got, &size, SUPPORT_LONG), GQ_OK);
+      ck_assert(size == 4 + i % 9 && memcmp(got, on, size) == 0);
+    }
+    suite_close(queue);
+  }
+}
+END_TEST
+
+/* One that lies in the middle of a chain of a key passes its turn on: gq_serve_threads() recalls the next. */
+START_TEST(a_cell_that_lies_does_not_break_the_chain_of_its_key)
+{
+  enum { CHAIN = 9 };
+  gq_options options = suite_options("echo");
+  options.park_us = 100;
+  for (uint32_t scope = GQ_SCOPE_THREAD; scope <= GQ_SCOPE_BLOCK; scope++) {
+    options.scope = scope;
+    gq_queue *queue = suite_open(&options);
+    for (uint32_t round = 0; round < 40; round++) {
+      forged chain[CHAIN];
+      if (round % 2) await_parked(queue);
+      for (uint32_t i = 0; i < CHAIN; i++) {
+        uint32_t ext[GQ_EXT_WORDS] = { [GQ_EXT_KEY] = 5 };
+        unsigned char payload[20];
+        support_fill(payload, sizeof payload, i);
+        chain[i] = i % 3 == 1 ? forge(queue, UINT32_MAX, GQ_CELL_EXT, i > 0, 0, ext, NULL)
+                              : forge(queue, sizeof payload, GQ_CELL_EXT, i > 0, 0, ext, payload);
+      }
+      for (uint32_t i = CHAIN; i-- > 0;) publish_unseen(queue, &chain[i]);
+      gq_wake_consumer(queue->core, queue->lane);
+      for (uint32_t i = CHAIN; i-- > 0;) {
+        if (i % 3 == 1) ck_assert_int_eq(end_forged(queue, &chain[i]), GQ_MALFORMED);
+        else suite_take_pattern(queue, gq_id_make(queue->lane->index, chain[i].position), 20, i);
+      }
+    }
+    suite_close(queue);
+  }
+}
+END_TEST
+
 /* The heads of cells at random: whatever comes of them, the queue goes on and ends. */
 START_TEST(random_heads_do_no_harm)
 {
@@ -266,6 +421,8 @@ int main(void)
     SUITE_TEST(a_late_piece_releases_those_behind_it),
     SUITE_TEST(cells_that_lie_are_refused),
     SUITE_TEST(a_dependency_before_the_first_message_is_refused),
+    SUITE_TEST(cells_that_lie_do_no_harm_to_those_beside_them),
+    SUITE_TEST(a_cell_that_lies_does_not_break_the_chain_of_its_key),
     SUITE_TEST(random_heads_do_no_harm),
   };
   return suite_main("test_cells", tests, SUITE_COUNT(tests));
