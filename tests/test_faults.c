@@ -24,7 +24,7 @@
 #define EXIT_SKIPPED 77
 #define CASE_SECONDS 40   /* a CUDA context takes its time, and so does ending a process with a kernel that loops */
 #define EARLIER 40        /* messages that have finished before the bad one is sent */
-#define LATER 20          /* and some behind it */
+#define LATER 40          /* and some that are under way with it */
 #define MESSAGE_BYTES 40
 #define TAG 4711
 
@@ -44,31 +44,46 @@ typedef struct fault_case {
   int32_t code;              /* of GQ_FAILED */
   bool crashes;              /* by a signal, on the CPU */
   bool unguarded;            /* CPU only: the process is to die of it */
+  uint32_t large_bytes;      /* not 0: the bad message's size, and that of some good ones that are sent around it */
 } fault_case;
 
 #define PLAIN "test_misbehave"
 #define SHORT "test_misbehave_short"
 
 static const fault_case cases[] = {
-  { "a_result_too_big", PLAIN, 'b', GQ_SCOPE_THREAD, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false, false },
+  { "a_result_too_big", PLAIN, 'b', GQ_SCOPE_THREAD, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false, false,
+    0 },
   { "a_result_too_big_in_a_warp", PLAIN, 'b', GQ_SCOPE_WARP, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false,
-    false },
-  { "a_code", PLAIN, 'c', GQ_SCOPE_THREAD, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false },
-  { "a_code_in_a_block", PLAIN, 'c', GQ_SCOPE_BLOCK, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false },
-  { "a_retry_that_helps", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 3, GQ_OK, GQ_OK, 0, false, false },
-  { "a_retry_too_many", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 2, GQ_FAILED, GQ_FAILED, GQ_RETRY, false, false },
-  { "a_division_by_zero", PLAIN, 'z', GQ_SCOPE_THREAD, 0, 3, CPU_DIVISION, GQ_OK, GQ_CODE_ARITHMETIC, true, false },
-  { "a_wild_write", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false },
-  { "a_wild_write_unguarded", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, true },
+    false, 0 },
+  { "a_code", PLAIN, 'c', GQ_SCOPE_THREAD, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false, 0 },
+  { "a_code_in_a_block", PLAIN, 'c', GQ_SCOPE_BLOCK, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false, 0 },
+  { "a_retry_that_helps", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 3, GQ_OK, GQ_OK, 0, false, false, 0 },
+  { "a_retry_too_many", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 2, GQ_FAILED, GQ_FAILED, GQ_RETRY, false, false, 0 },
+  { "a_division_by_zero", PLAIN, 'z', GQ_SCOPE_THREAD, 0, 3, CPU_DIVISION, GQ_OK, GQ_CODE_ARITHMETIC, true, false, 0 },
+  { "a_wild_write", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
+  { "a_wild_write_unguarded", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, true, 0 },
   { "a_wild_write_of_a_short_handler", SHORT, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true,
-    false },
-  { "a_wild_write_in_a_warp", PLAIN, 'w', GQ_SCOPE_WARP, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false },
-  { "a_wild_write_in_a_block", PLAIN, 'w', GQ_SCOPE_BLOCK, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false },
-  { "a_stack_used_up", PLAIN, 's', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false },
-  { "an_endless_loop", PLAIN, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false },
-  { "an_endless_loop_of_a_short_handler", SHORT, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false,
-    false },
-  { "an_endless_loop_in_a_block", PLAIN, 'l', GQ_SCOPE_BLOCK, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false },
+    false, 0 },
+  { "a_wild_write_in_a_warp", PLAIN, 'w', GQ_SCOPE_WARP, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
+  { "a_wild_write_in_a_block", PLAIN, 'w', GQ_SCOPE_BLOCK, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
+  { "a_stack_used_up", PLAIN, 's', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
+  { "an_endless_loop", PLAIN, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false, 0 },
+  { "an_endless_loop_of_a_short_handler", SHORT, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0,
+    false, false, 0 },
+  { "an_endless_loop_in_a_block", PLAIN, 'l', GQ_SCOPE_BLOCK, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false,
+    0 },
+  /* What a whole warp runs in scope auto, gq_run_wide() in cuda/serve.cuh, while other messages of the same warp have
+   * been run and not yet posted, or are still to be run. */
+  { "a_large_result_too_big", PLAIN, 'b', GQ_SCOPE_AUTO, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false,
+    false, 8192 },
+  { "a_wild_write_in_a_large_message", PLAIN, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true,
+    false, 9000 },
+  { "a_large_wild_write_if_short", SHORT, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false,
+    100004 },
+  { "an_endless_loop_in_a_large_message", PLAIN, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false,
+    false, 8192 },
+  { "a_large_endless_loop_if_short", SHORT, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false,
+    false, 9000 },
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -107,36 +122,53 @@ static gq_queue *open_queue(gq_backend backend, const char *handler, const fault
     options.scope = c->scope;
     options.attempts = c->attempts;
     if (c->stall_ms) options.stall_ms = c->stall_ms;
+    if (c->large_bytes) options.sms = 2;   /* few warps, so that several messages come to one */
   }
   EXPECT(gq_init(&queue, &options), GQ_OK);
   return queue;
 }
 
-static gq_status try_send_good(gq_queue *queue, uint64_t number, uint64_t *id)
+#define MOST_BYTES 100004
+static uint32_t good_bytes(const fault_case *c, uint64_t number)
 {
-  unsigned char data[MESSAGE_BYTES];
-  support_fill(data, sizeof data, number);
-  data[0] = 'g';
-  const gq_message message = { .data = data, .size = sizeof data };
+  return c && c->large_bytes && number % 2 ? c->large_bytes : MESSAGE_BYTES;
+}
+
+static uint32_t bad_bytes(const fault_case *c)
+{
+  return c->large_bytes ? c->large_bytes : 1;
+}
+
+/* What good message \p number holds, or with another \p what a bad one. */
+static void fill(unsigned char *data, uint32_t size, uint64_t number, char what)
+{
+  support_fill(data, size, number);
+  data[0] = (unsigned char)what;
+}
+
+static gq_status try_send_good(gq_queue *queue, uint64_t number, const fault_case *c, uint64_t *id)
+{
+  static unsigned char data[MOST_BYTES];
+  const gq_message message = { .data = data, .size = good_bytes(c, number) };
+  fill(data, good_bytes(c, number), number, 'g');
   return gq_enqueue(queue, &message, SUPPORT_LONG, id);
 }
 
 static uint64_t send_good(gq_queue *queue, uint64_t number)
 {
   uint64_t id = 0;
-  EXPECT(try_send_good(queue, number, &id), GQ_OK);
+  EXPECT(try_send_good(queue, number, NULL, &id), GQ_OK);
   return id;
 }
 
 /* Take the result of a good message: right, or not there because the queue is lost; never wrong. */
-static gq_status take_good(gq_queue *queue, uint64_t id, uint64_t number)
+static gq_status take_good(gq_queue *queue, uint64_t id, uint64_t number, const fault_case *c)
 {
-  unsigned char data[MESSAGE_BYTES], right[MESSAGE_BYTES];
+  static unsigned char data[MOST_BYTES], right[MOST_BYTES];
   size_t size = sizeof data;
   const gq_status status = gq_dequeue_result(queue, id, data, &size, SUPPORT_LONG);
-  support_fill(right, sizeof right, number);
-  right[0] = 'g';
-  if (status == GQ_OK && (size != sizeof right || memcmp(data, right, size)))
+  fill(right, good_bytes(c, number), number, 'g');
+  if (status == GQ_OK && (size != good_bytes(c, number) || memcmp(data, right, size)))
     complain("the result of message %#" PRIx64 " is wrong", id);
   return status;
 }
@@ -171,10 +203,12 @@ static void check_lost(gq_queue *queue, uint64_t bad, const char *text, const fa
   size_t at = 0;
   while (at < count && suspects[at].id != bad) at++;
   if (at == count) complain("the bad message %s is not among the %zu suspects", named, count);
-  char payload = 0;
-  size_t size = 1;
-  EXPECT(gq_completion_payload(queue, &suspects[at], &payload, &size), GQ_OK);
-  if (size != 1 || payload != c->what || suspects[at].tag != TAG) complain("the suspect is not what was sent");
+  static unsigned char payload[MOST_BYTES], right[MOST_BYTES];
+  size_t size = sizeof payload;
+  EXPECT(gq_completion_payload(queue, &suspects[at], payload, &size), GQ_OK);
+  fill(right, bad_bytes(c), TAG, c->what);
+  if (size != bad_bytes(c) || memcmp(payload, right, size) || suspects[at].tag != TAG)
+    complain("the suspect is not what was sent");
   if (!strcmp(backend_name, "cpu") && count != 1) complain("%zu suspects", count);
   const int64_t before = support_now_ns();
   EXPECT(gq_enqueue(queue, &message, GQ_FOREVER, &id), GQ_DEVICE_LOST);
@@ -198,7 +232,7 @@ static void check_that_life_goes_on(gq_backend backend, bool lost)
     backend = GQ_BACKEND_CPU;
   }
   queue = open_queue(backend, "echo", NULL);
-  EXPECT(take_good(queue, send_good(queue, 999), 999), GQ_OK);
+  EXPECT(take_good(queue, send_good(queue, 999), 999, NULL), GQ_OK);
   EXPECT(gq_shutdown(queue, SUPPORT_LONG), GQ_OK);
 }
 
@@ -206,29 +240,33 @@ static int run_case(const fault_case *c, const support_backend *backend)
 {
   const gq_status expected = backend->value == GQ_BACKEND_CUDA ? c->on_cuda : c->on_cpu;
   const bool lost = expected == GQ_DEVICE_LOST;
-  const gq_message message = { .data = &c->what, .size = 1, .tag = TAG };
+  static unsigned char data[MOST_BYTES];
+  const gq_message message = { .data = data, .size = bad_bytes(c), .tag = TAG };
   uint64_t earlier[EARLIER], later[LATER], bad = 0, sent = 0;
   gq_queue *queue = open_queue(backend->value, c->handler, c);
   const int event_fd = gq_event_fd(queue);
   for (uint64_t i = 0; i < EARLIER; i++) earlier[i] = send_good(queue, i);
   EXPECT(gq_drain(queue, SUPPORT_LONG), GQ_OK);
+  fill(data, bad_bytes(c), TAG, c->what);
+  while (c->large_bytes && sent < LATER / 2)   /* not waited for: so that some are with the bad one in its warp */
+    EXPECT(try_send_good(queue, sent, c, &later[sent]), GQ_OK), sent++;
   const int64_t before = support_now_ns();
   EXPECT(gq_enqueue(queue, &message, SUPPORT_LONG, &bad), GQ_OK);
-  while (sent < LATER && try_send_good(queue, sent, &later[sent]) == GQ_OK) sent++;   /* the loss may be known by now */
-  if (!lost && sent < LATER) complain("only %" PRIu64 " messages could be sent behind the bad one", sent);
+  while (sent < LATER && try_send_good(queue, sent, c, &later[sent]) == GQ_OK) sent++;   /* it may be known by now */
+  if (!lost && sent < LATER) complain("only %" PRIu64 " messages could be sent around the bad one", sent);
   EXPECT(take_bad(queue, bad, c), expected);
   const double took = (double)(support_now_ns() - before) * 1e-9;
   char text[1024];
   snprintf(text, sizeof text, "%s", expected == GQ_OK ? "its result came" : gq_last_error());
   if (took > 2 + c->stall_ms * 1e-3) complain("it took %.3f s to say so", took);
-  for (uint64_t i = 0; i < EARLIER; i++) EXPECT(take_good(queue, earlier[i], i), GQ_OK);   /* lost or not */
+  for (uint64_t i = 0; i < EARLIER; i++) EXPECT(take_good(queue, earlier[i], i, NULL), GQ_OK);   /* lost or not */
   for (uint64_t i = 0; i < sent; i++) {
-    const gq_status status = take_good(queue, later[i], i);
+    const gq_status status = take_good(queue, later[i], i, c);
     if (status != GQ_OK && !(lost && status == GQ_DEVICE_LOST))
-      complain("message %" PRIu64 " behind the bad one ended in %s", i, gq_status_name(status));
+      complain("message %" PRIu64 " around the bad one ended in %s", i, gq_status_name(status));
   }
   if (lost) check_lost(queue, bad, text, c, event_fd);
-  else EXPECT(take_good(queue, send_good(queue, 7), 7), GQ_OK);
+  else EXPECT(take_good(queue, send_good(queue, 7), 7, NULL), GQ_OK);
   EXPECT(gq_shutdown(queue, SUPPORT_LONG), lost ? GQ_DEVICE_LOST : GQ_OK);
   check_that_life_goes_on(backend->value, lost);
   printf("  %-36s %s after %.3f s: %s\n", c->name, gq_status_name(expected), took, text);
