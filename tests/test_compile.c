@@ -487,6 +487,76 @@ START_TEST(a_source_handler_answers)
 }
 END_TEST
 
+/* Gives back how many threads a message had, the scope they were told, and the sums of their ranks and of its bytes. */
+#define SHARING                                                                    \
+  "#include <gpuqueue/handler.h>\n"                                                \
+  "GQ_HANDLER(sharing, GQ_NO_ARGS, GQ_SUMMARY(\"who ran it\") GQ_SCOPES(thread, warp) GQ_RESULT(0, 16))\n" \
+  "{\n"                                                                            \
+  "  uint32_t i, sum = 0;\n"                                                       \
+  "  for (i = gq_rank(ctx); i < msg->size; i += gq_ranks(ctx)) sum += msg->data[i];\n" \
+  "  sum = gq_sum_u32(ctx, sum);\n"                                                \
+  "  i = gq_sum_u32(ctx, ctx->rank + 1);\n"                                        \
+  "  reply->size = 16;\n"                                                          \
+  "  if (gq_rank(ctx) == 0) {\n"                                                   \
+  "    gq_store_u32_le(reply->data, ctx->ranks);\n"                                \
+  "    gq_store_u32_le(reply->data + 4, ctx->scope);\n"                            \
+  "    gq_store_u32_le(reply->data + 8, i);\n"                                     \
+  "    gq_store_u32_le(reply->data + 12, sum);\n"                                  \
+  "  }\n"                                                                          \
+  "  return 0;\n"                                                                  \
+  "}\n"
+
+static void expect_sharing(gq_queue *queue, uint64_t id, const uint8_t *data, size_t bytes, uint32_t scope)
+{
+  const uint32_t ranks = suite_on_cuda() && scope == GQ_SCOPE_WARP ? 32 : 1;
+  uint8_t got[16];
+  size_t size = sizeof got;
+  uint32_t sum = 0;
+
+  for (size_t i = 0; i < bytes; i++) sum += data[i];
+  assert_status(gq_dequeue_result(queue, id, got, &size, SUPPORT_LONG), GQ_OK);
+  ck_assert_uint_eq(size, sizeof got);
+  ck_assert_msg(gq_load_u32_le(got) == ranks && gq_load_u32_le(got + 4) == scope, "%zu bytes: %u threads in scope %u",
+                bytes, gq_load_u32_le(got), gq_load_u32_le(got + 4));
+  ck_assert_uint_eq(gq_load_u32_le(got + 8), ranks * (ranks + 1) / 2);
+  ck_assert_uint_eq(gq_load_u32_le(got + 12), sum);
+}
+
+/* A handler that is linked to the kernel is widened like those that are built in: by gq_run_wide() of cuda/serve.cuh,
+ * for payloads of 8 KiB and more, if the user chose no scope. On the CPU there is one thread, always. */
+START_TEST(a_warp_runs_a_large_message_of_a_source_handler)
+{
+  enum { MOST = 100001, MESSAGES = 60 };
+  static const size_t sizes[] = { 0, 31, 200, 8191, 8192, 8193, 9000, MOST };
+  static uint8_t data[MOST];
+
+  if (suite_on_cuda() ? !has_toolkit() : !has_c_compiler()) return;
+  set_up();
+  support_fill(data, sizeof data, 3);
+  for (int in_file = 0; in_file < 2; in_file++) {
+    for (uint32_t scope = GQ_SCOPE_AUTO; scope <= GQ_SCOPE_WARP; scope++) {
+      gq_options options = suite_options("echo");
+      uint64_t ids[MESSAGES];
+
+      options.scope = scope;
+      options.sms = 2;   /* so that small and large ones come to the same warp */
+      if (in_file) options.handler = write_text("sharing.cu", SHARING);
+      else options.handler_source = SHARING;
+      gq_queue *queue = suite_open(&options);
+      for (size_t i = 0; i < MESSAGES; i++) ids[i] = suite_enqueue(queue, data, sizes[i % SUITE_COUNT(sizes)]);
+      for (size_t i = 0; i < MESSAGES; i++) {
+        const size_t bytes = sizes[i % SUITE_COUNT(sizes)];
+        const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && bytes >= 8192;
+
+        expect_sharing(queue, ids[i], data, bytes, scope == GQ_SCOPE_WARP || wide ? GQ_SCOPE_WARP : GQ_SCOPE_THREAD);
+      }
+      suite_close(queue);
+    }
+  }
+  tear_down();
+}
+END_TEST
+
 int main(void)
 {
   const suite_test tests[] = {
@@ -504,6 +574,7 @@ int main(void)
     SUITE_TEST_ONCE(a_source_becomes_a_kernel),
     SUITE_TEST_ONCE(an_image_is_linked_where_it_has_no_code_for_the_gpu),
     SUITE_TEST(a_source_handler_answers),
+    SUITE_TEST(a_warp_runs_a_large_message_of_a_source_handler),
   };
 
   return suite_main("test_compile", tests, SUITE_COUNT(tests));
