@@ -148,6 +148,80 @@ START_TEST(one_key_laps_a_tiny_ring)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------------------ large messages */
+
+enum { LARGE_KEYS = 5, LARGE_ROUND = 90, LARGE_MOST = 20000 };
+
+/* What message \p tag holds; those without a key are small. test_sleep takes the time that the first bytes say.
+ * \return its size */
+static size_t make_large(unsigned char *data, uint64_t tag)
+{
+  const uint64_t mixed = support_mix(tag, 1, 2);
+  const size_t size = TAG_KEY(tag) ? 8192 + mixed % (LARGE_MOST - 8192) : 4 + mixed % 60;
+  support_fill(data, size, tag);
+  memcpy(data, (unsigned char[4]){ (unsigned char)(mixed >> 32) % 40, 0, 0, 0 }, 4);
+  return size;
+}
+
+/* \p number: by key, the number expected next. \p came: of this round's messages without a key, whose order nobody
+ * promises, those that have come; the first of them is number \p first. */
+static void check_large(const gq_completion *done, uint32_t *number, uint32_t first, bool *came)
+{
+  static unsigned char right[LARGE_MOST];
+  const size_t key = TAG_KEY(done->tag);
+  const uint32_t n = TAG_NUMBER(done->tag);
+  ck_assert_uint_lt(key, LARGE_KEYS);
+  ck_assert_int_eq(done->status, GQ_OK);
+  if (key) {
+    ck_assert_msg(n == number[key], "key %zu: message %u came when %u was due", key, n, number[key]);
+    number[key]++;
+  } else {
+    ck_assert_msg(n - first < LARGE_ROUND && !came[n - first], "message %u without a key came twice", n);
+    came[n - first] = true;
+  }
+  ck_assert_uint_eq(done->size, make_large(right, done->tag));
+  ck_assert_int_eq(memcmp(done->data, right, done->size), 0);
+}
+
+/* Payloads of 8 KiB and more, with keys, between small ones without. On a GPU they wait for one another in
+ * gq_serve_threads() and are run by gq_run_wide(), scope auto, or all of it in gq_serve_group<2> or <3>, scopes warp
+ * and block; each fetches the next of its key, whose payload is in a slot, by gq_recall_cells() (cuda/serve.cuh). */
+START_TEST(large_messages_of_a_key_finish_in_order)
+{
+  static const uint32_t scopes[] = { GQ_SCOPE_AUTO, GQ_SCOPE_WARP, GQ_SCOPE_BLOCK };
+  static unsigned char data[LARGE_MOST];
+  for (size_t s = 0; s < SUITE_COUNT(scopes); s++) {
+    gq_options options = suite_options("test_sleep");
+    options.scope = scopes[s];
+    options.workers = 4;
+    options.capacity = 128;
+    options.max_message_bytes = LARGE_MOST;
+    if (s == 0) options.sms = 2;   /* few warps: several messages of a key come to the same one */
+    gq_queue *queue = suite_open(&options);
+    support_random random = { 8 + s };
+    uint32_t sent[LARGE_KEYS] = { 0 }, number[LARGE_KEYS] = { 0 };
+    for (size_t round = 0; round < support_scaled(40) + 2; round++) {
+      bool came[LARGE_ROUND] = { false };
+      const uint32_t small = sent[0];
+      for (size_t i = 0; i < LARGE_ROUND; i++) {
+        const size_t key = support_below(&random, round % 2 ? LARGE_KEYS : 2);
+        const uint64_t tag = TAG(key, sent[key]++);
+        const gq_message message = { .data = data, .size = make_large(data, tag), .key = key, .tag = tag };
+        uint64_t id;
+        assert_status(gq_enqueue(queue, &message, SUPPORT_LONG, &id), GQ_OK);
+      }
+      for (size_t ended = 0, count; ended < LARGE_ROUND; ended += count) {
+        gq_completion done[8];
+        assert_status(gq_wait(queue, done, 8, SUPPORT_LONG, &count), GQ_OK);
+        for (size_t i = 0; i < count; i++) check_large(&done[i], number, small, came);
+        gq_release(queue, done, count);
+      }
+    }
+    suite_close(queue);
+  }
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------ many producers */
 
 #define PRODUCERS 3
@@ -193,6 +267,7 @@ int main(void)
     SUITE_TEST(a_failed_message_lets_the_next_of_its_key_go),
     SUITE_TEST(another_key_does_not_wait),
     SUITE_TEST(one_key_laps_a_tiny_ring),
+    SUITE_TEST(large_messages_of_a_key_finish_in_order),
     SUITE_TEST(each_producers_keys_stay_in_order),
   };
   return suite_main("test_keys", tests, SUITE_COUNT(tests));
