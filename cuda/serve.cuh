@@ -399,9 +399,10 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     if (!mine) job.malformed = 1, job.key = 0;
     if (!direct && first && mine && job.dependency && job.dependency <= job.position) {
       const uint64_t d = job.position - job.dependency;
+      const gq_key_turn turn = gq_key_start(l.key(d), d, job.position, ring_cells);
 
-      ready = gq_key_start(l.key(d), d, job.position, ring_cells);
-      while (ready && !gq_key_is_posted(l.key(d), d)) continue; /* another warp is about to post it */
+      ready = turn != GQ_KEY_LATER;
+      while (turn == GQ_KEY_SOON && !gq_key_is_posted(l.key(d), d)) continue; /* another warp is about to post it */
     }
     mask = __ballot_sync(GQ_ALL, ready);
     if (!mask) return;
@@ -521,9 +522,10 @@ __device__ void gq_serve_group(const gq_dev_queue &q, const gq_stage &stage, vol
 
       if (first && job.dependency && job.dependency <= job.position) {
         const uint64_t d = job.position - job.dependency;
+        const gq_key_turn turn = gq_key_start(l.key(d), d, job.position, ring_cells);
 
-        if (!gq_key_start(l.key(d), d, job.position, ring_cells)) verdict = GQ_WAIT;
-        while (verdict == GQ_GO && !gq_key_is_posted(l.key(d), d)) continue;
+        if (turn == GQ_KEY_LATER) verdict = GQ_WAIT;
+        while (turn == GQ_KEY_SOON && !gq_key_is_posted(l.key(d), d)) continue;
       }
       if (verdict == GQ_GO && gq_cancelled_since(q, l, job)) verdict = GQ_DROP;
       *word = verdict;

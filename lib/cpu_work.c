@@ -82,9 +82,11 @@ static void serve(worker *w, fetched *f)
     if (first && job.dependency && job.dependency <= position) {
       const uint64_t d = position - job.dependency;
       gq_key_word *before = &keys[d & lane->ring_mask];
+      const enum gq_key_turn turn = gq_key_start(before, d, position, lane->ring_mask + 1);
 
-      if (!gq_key_start(before, d, position, lane->ring_mask + 1)) return;
-      while (!gq_key_is_posted(before, d)) sched_yield(); /* a few instructions away, unless its thread was stopped */
+      if (turn == GQ_KEY_LATER) return;
+      /* A few instructions away, unless its thread was stopped. */
+      while (turn == GQ_KEY_SOON && !gq_key_is_posted(before, d)) sched_yield();
     }
     may_take_long = !c->is_short || job.has_slot;
     if (may_take_long) {

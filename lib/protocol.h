@@ -163,19 +163,28 @@ typedef struct gq_key_word {
   gq_a64 posted; /* 1 more than the latest position whose completion has been posted */
 } gq_key_word;
 
-/** Message \p m is about to start and depends on \p d, whose word is \p word; \p ring_cells is N. \return 1 if it may
- * run once gq_key_is_posted(); 0 if the finisher of \p d will run it. */
-GQ_CONSUMER int gq_key_start(gq_key_word *word, uint64_t d, uint64_t m, uint64_t ring_cells)
+/** When a message may run that depends on another one. */
+enum gq_key_turn {
+  GQ_KEY_LATER, /* whoever finishes the other one will run it */
+  GQ_KEY_SOON,  /* once gq_key_is_posted() says so, in a few instructions */
+  GQ_KEY_NOW
+};
+
+/** Message \p m is about to start and depends on \p d, whose word is \p word; \p ring_cells is N. */
+GQ_CONSUMER enum gq_key_turn gq_key_start(gq_key_word *word, uint64_t d, uint64_t m, uint64_t ring_cells)
 {
   for (;;) {
     /* [K1] acquire: what the handler of d did is visible to the handler of m; pairs with [K1] in gq_key_finish().
      * Loaded again after a failed exchange, which acquires nothing. */
     uint64_t v = gq_ld64(&word->link, GQ_ACQUIRE, GQ_GPU);
 
-    /* Later laps reuse the word only after d has finished; a waiter beyond d + N waits for a later lap. */
-    if (v & 1 ? v >> 1 >= d : v >> 1 > d + ring_cells) return 1;
+    if (v == (d << 1 | 1)) return GQ_KEY_SOON;
+    /* Later laps reuse the word only after d has finished and its client has seen that, so there is nothing to wait for;
+     * nor may anybody wait, for the word of a client that lies may belong to a d that was never posted. A waiter beyond
+     * d + N waits for a later lap. */
+    if (v & 1 ? v >> 1 > d : v >> 1 > d + ring_cells) return GQ_KEY_NOW;
     /* [K2] release: m's claim; pairs with gq_key_finish() */
-    if (gq_cas64(&word->link, &v, m << 1, GQ_ACQ_REL)) return 0;
+    if (gq_cas64(&word->link, &v, m << 1, GQ_ACQ_REL)) return GQ_KEY_LATER;
   }
 }
 

@@ -383,6 +383,32 @@ START_TEST(a_cell_that_lies_does_not_break_the_chain_of_its_key)
 }
 END_TEST
 
+/* A message that depends on one without a key waits for ever, and serves its sender right. One that depends on what was
+ * in that place a lap before finds it waiting there: no reason to wait with it, least of all with a worker in hand. */
+START_TEST(a_dependency_on_nothing_holds_up_nobody_else)
+{
+  gq_options options = suite_options("echo");
+  options.lanes = 2;
+  options.workers = 1;
+  options.capacity = 128;
+  for (uint32_t scope = GQ_SCOPE_THREAD; scope <= GQ_SCOPE_BLOCK; scope++) {
+    options.scope = scope;
+    gq_queue *queue = suite_open(&options), *lane = suite_open_lane(queue);
+    const uint32_t ring = (uint32_t)lane->lane->ring_mask + 1;
+    for (uint32_t i = 0; i < ring + 5; i++) suite_take_pattern(lane, suite_enqueue_pattern(lane, 30, i), 30, i);
+    const forged waits = forge(lane, 0, 0, 3, 0, NULL, NULL);
+    publish(lane, &waits);
+    support_sleep_us(20000);
+    ck_assert(!gq_lane_is_completed(lane->lane, waits.position));
+    const forged goes = forge(lane, 0, 0, 4 + ring, 0, NULL, NULL);
+    publish(lane, &goes);
+    for (size_t i = 0; i < 100; i++) suite_take_pattern(queue, suite_enqueue_pattern(queue, 30, i), 30, i);
+    ck_assert_int_eq(end_forged(lane, &goes), GQ_OK);
+    assert_status(suite_shutdown(queue, 100 * SUPPORT_MILLISECOND), GQ_TIMEOUT);
+  }
+}
+END_TEST
+
 /* The heads of cells at random: whatever comes of them, the queue goes on and ends. */
 START_TEST(random_heads_do_no_harm)
 {
@@ -423,6 +449,7 @@ int main(void)
     SUITE_TEST(a_dependency_before_the_first_message_is_refused),
     SUITE_TEST(cells_that_lie_do_no_harm_to_those_beside_them),
     SUITE_TEST(a_cell_that_lies_does_not_break_the_chain_of_its_key),
+    SUITE_TEST(a_dependency_on_nothing_holds_up_nobody_else),
     SUITE_TEST(random_heads_do_no_harm),
   };
   return suite_main("test_cells", tests, SUITE_COUNT(tests));
