@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** \file chunk.h
  * Pieces of the input that hold whole messages, on their way from the reader to the pipelines. Their number and their
- * size are bounded, so a reader that is ahead has to wait. */
+ * size are bounded, so a reader that is ahead has to wait.
+ *
+ * A chunk of many messages is used again when the last of them has finished, and few such chunks keep a queue busy. Of
+ * chunks of few messages, which are large, it takes as many as the queue has room for: such a one has room for its own
+ * records only, and gives the bytes back when all of it was sent. */
 #ifndef GPUQUEUE_CHUNK_H
 #define GPUQUEUE_CHUNK_H
 
@@ -14,8 +18,17 @@ enum {
   CHUNK_BYTES = 256 * 1024,        /**< unless a message is larger: two or three stay in a processor's own cache */
   SMALL_BYTES = 8 * 1024,          /**< with no more than that, and */
   SMALL_RECORDS = 256,             /**< no more of these, a chunk is copied to one of the right size */
+  FEW_RECORDS = 1024,              /**< with more, the chunks that a pipeline has fill a lane of the usual capacity */
   CHUNK_RECORDS = 4096,            /**< a stop lets what a pipeline has begun finish, so this is not to be many */
-  CHUNKS_BYTES = 64 * 1024 * 1024  /**< with so many under way, a further chunk waits */
+  CHUNKS_BYTES = 64 * 1024 * 1024, /**< with so many held, a further chunk waits */
+  KEPT_BYTES = 256 * 1024 * 1024   /**< the same where bytes are kept until their message has finished */
+};
+
+enum chunk_kind {
+  CHUNK_OF_MANY,
+  CHUNK_OF_FEW,                    /**< no more than FEW_RECORDS; not used again, but for its memory */
+  CHUNK_SMALL,                     /**< made for what it holds, and not used again */
+  CHUNK_KINDS
 };
 
 /** A message in its chunk. */
@@ -27,14 +40,19 @@ struct chunk_record {
 struct chunk {
   uint64_t sequence;               /**< place among the chunks, from 0 on */
   uint64_t first_number;           /**< messages count from 1 on */
-  uint8_t *data;
+  uint8_t *data;                   /**< NULL once given back */
   size_t capacity;
   uint32_t count;                  /**< records */
   uint32_t left;                   /**< records not yet finished; the pipeline's */
-  bool is_small;                   /**< made for what it holds */
+  enum chunk_kind kind;
   struct chunk *next;
   struct chunk *older, *newer;     /**< among all */
   struct chunk_record records[];
+};
+
+/** Memory of CHUNK_BYTES that no chunk has. */
+struct spare_buffer {
+  struct spare_buffer *next;
 };
 
 struct chunks {
@@ -42,17 +60,23 @@ struct chunks {
   pthread_cond_t filled, freed;
   struct chunk *first, **last;     /**< sent, oldest first */
   struct chunk *spare, *all;
-  size_t most, made;               /**< chunks there may be, and that there are, */
-  size_t most_small, made_small;   /**< small ones not included; they are cheap, and slow input makes them of a line */
-  size_t bytes;                    /**< of those sent and not put back. Not of the one being filled: a message may be
-                                        larger than CHUNKS_BYTES, and its chunk would wait for itself */
+  struct spare_buffer *buffers;
+  size_t buffer_count;
+  size_t most[CHUNK_KINDS];        /**< chunks there may be */
+  size_t made[CHUNK_KINDS];        /**< chunks there are */
+  size_t waiting;                  /**< sent, and not taken yet */
+  bool keeps_bytes;                /**< they are needed until a message has finished, not only until it was sent */
+  size_t bytes, most_bytes;        /**< of those sent and not put back. Not of the one being filled: a message may be
+                                        larger than most_bytes, and its chunk would wait for itself */
   unsigned hungry;                 /**< pipelines that wait for one; may be read without the lock, as a hint */
+  bool reader_waits;
   uint64_t sent, limit;            /**< chunks; a chunk of number limit may not be sent yet */
   bool ended;
 };
 
-/** \param limit  see chunks_allow() */
-void chunks_init(struct chunks *chunks, size_t most, size_t most_small, uint64_t limit);
+/** \param most  of each kind \param keeps_bytes  whether a message's bytes are needed until it has finished
+ * \param limit  see chunks_allow() */
+void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool keeps_bytes, uint64_t limit);
 void chunks_free(struct chunks *chunks);
 
 /** An empty chunk, for the reader. Waits until there may be one more. \return NULL if the run is to stop.
@@ -67,6 +91,12 @@ void chunk_grow(struct chunk *chunk, size_t capacity);
  * \param waited_ns  how long it took is added */
 bool chunks_send_copy(struct chunks *chunks, const struct chunk *chunk, size_t bytes, int64_t *waited_ns);
 
+/** Give the messages of \p chunk, which may be few, to the pipelines, together with its memory. It has other memory and
+ * no messages afterwards, and begins with the \p rest bytes that followed the first \p bytes. Waits until there may be
+ * one more. \return false if the run is to stop.
+ * \param waited_ns  how long it took is added */
+bool chunks_send_few(struct chunks *chunks, struct chunk *chunk, size_t bytes, size_t rest, int64_t *waited_ns);
+
 /** Give \p chunk to the pipelines. */
 void chunks_send(struct chunks *chunks, struct chunk *chunk);
 
@@ -79,6 +109,9 @@ struct chunk *chunks_take(struct chunks *chunks, int64_t wait_ns, bool *ended);
 
 /** From now on chunks of numbers below \p limit may be sent. */
 void chunks_allow(struct chunks *chunks, uint64_t limit);
+
+/** Every message of \p chunk was sent, and some have not finished. */
+void chunks_all_sent(struct chunks *chunks, struct chunk *chunk);
 
 /** Nobody needs \p chunk any longer. */
 void chunks_put_back(struct chunks *chunks, struct chunk *chunk);

@@ -56,6 +56,12 @@ static bool pass_on(struct cutter *c)
     begin_again(c);
     return true;
   }
+  if (chunk && chunk->count <= FEW_RECORDS) {
+    if (!chunks_send_few(c->chunks, chunk, c->begin, rest, &c->waits.chunks)) return false;
+    c->begin = 0;
+    c->used = rest;
+    return true;
+  }
   chunk = chunks_get(c->chunks, &c->waits.chunks);
   if (!chunk) return false;
   if (chunk->capacity < rest) chunk_grow(chunk, rest);

@@ -79,9 +79,9 @@ static uint64_t number_of(const struct chunk *chunk, const struct chunk_record *
 static struct failure failure_of(const struct chunk *chunk, const struct chunk_record *record)
 {
   const uint64_t number = number_of(chunk, record);
+  const uint8_t *payload = chunk->data ? chunk->data + record->at : NULL; /* it is there if anybody wants it */
 
-  return (struct failure){
-    .number = number, .tag = number, .payload = chunk->data + record->at, .size = record->size};
+  return (struct failure){.number = number, .tag = number, .payload = payload, .size = record->size};
 }
 
 /** The queue does not take the next message: report it and go on. */
@@ -165,7 +165,10 @@ static bool send_some(struct pipeline *p)
   p->next += (uint32_t)done;
   atomic_fetch_add_explicit(&p->run->sent, done, memory_order_relaxed);
   judge(p, status);
-  if (p->chunk && p->next == p->chunk->count) p->chunk = NULL; /* its last completion lets it go */
+  if (p->chunk && p->next == p->chunk->count) {
+    chunks_all_sent(p->chunks, p->chunk);
+    p->chunk = NULL; /* its last completion lets it go */
+  }
   return done > 0 || status != GQ_FULL;
 }
 

@@ -14,7 +14,7 @@
 enum {
   MOST_PIPELINES = 8,           /* each costs a lane, whose memory a GPU's driver has to pin */
   FEW_MESSAGES = 256,
-  MOST_SMALL = 65536,           /* messages that may be under way in a lane though each came alone */
+  MOST_SINGLE = 65536,          /* messages that may be under way in a lane though each has a chunk of its own */
   CHUNKS_A_PIPELINE = 3,        /* one is being sent, one finishes, one is ready */
   LARGE_LANE = 64 * 1024 * 1024 /* so many bytes of messages and results: the arena grows with that */
 };
@@ -63,19 +63,33 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
   return count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
 }
 
+/** How many chunks of each kind keep the queue busy. */
+static void size_chunks(const struct run *run, unsigned pipelines, size_t most[CHUNK_KINDS])
+{
+  const gq_options *queue = &run->settings->queue;
+  const uint32_t capacity = queue->capacity < MOST_SINGLE ? queue->capacity : MOST_SINGLE;
+  const size_t workers = queue->workers ? queue->workers : (size_t)usable_cpus();
+
+  most[CHUNK_OF_MANY] = CHUNKS_A_PIPELINE * (size_t)pipelines + 2; /* and one that is being filled, one to come */
+  most[CHUNK_SMALL] = most[CHUNK_OF_FEW] = capacity * (size_t)pipelines;
+  if (gq_running_backend(run->queue) != GQ_BACKEND_CPU) return;
+  /* one that is run and one that waits for each worker: more would be in no cache, and to be finished after a stop */
+  most[CHUNK_OF_FEW] = 2 * workers + most[CHUNK_OF_MANY];
+}
+
 bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
 {
-  const size_t chunks = CHUNKS_A_PIPELINE * (size_t)pipelines + 2; /* and one that is being filled, one to come */
-  const uint32_t capacity = run->settings->queue.capacity;
-  const size_t small = (capacity < MOST_SMALL ? capacity : MOST_SMALL) * (size_t)pipelines;
-  const size_t window = 4 * chunks + small; /* how far the reader may be ahead of the writer */
+  size_t most[CHUNK_KINDS], window;
   const bool ordered = run->settings->queue.ordered;
+  const bool keeps_bytes = run->settings->with_input || run->dead_letters;
   unsigned i;
 
+  size_chunks(run, pipelines, most);
+  window = 4 * most[CHUNK_OF_MANY] + most[CHUNK_SMALL]; /* how far the reader may be ahead of the writer */
   memset(stream, 0, sizeof *stream);
   stream->run = run;
   stream->pipelines = allocate(pipelines * sizeof *stream->pipelines);
-  chunks_init(&stream->chunks, chunks, small, ordered ? window : UINT64_MAX);
+  chunks_init(&stream->chunks, most, keeps_bytes, ordered ? window : UINT64_MAX);
   outlet_init(&stream->outlet, ordered, window, pipelines);
   cutter_init(&stream->cutter, run, &stream->chunks);
   for (i = 0; i < pipelines; i++) {

@@ -91,6 +91,56 @@ messages_larger_than_all_that_may_wait() {
   done >in
   expect_status 0 'large among short' run --handler crc32c --threads 2 --max-message-bytes 128M --with-input in
   sed 's/^........  //' out | cmp - in || fail "large messages among short ones"
+  cut -c1-8 out >wanted
+  expect_status 0 'large among short' run --handler crc32c --threads 2 --max-message-bytes 128M in
+  cmp wanted out || fail "large messages among short ones, whose bytes are not kept"
+}
+
+# Each message waits in its handler until all of them are there: as many workers are, and so are they.
+large_messages_run_at_once() {
+  local all=48 options size
+  [ "$backend" = cpu ] && "$program" info | grep -q '^compiler for handlers on cpu: /' || return 0
+  cat >meet.c <<'END'
+#include <time.h>
+#include <gpuqueue/handler.h>
+enum { ALL = 48 };
+GQ_HANDLER(meet, GQ_NO_ARGS, GQ_SUMMARY("waits for others") GQ_SCOPES(thread) GQ_OUTPUT(text) GQ_RESULT(0, 20))
+{
+  static uint32_t here, nobody_came;
+  const struct timespec pause = {0, 1000000};
+  uint32_t turns = 20000;
+  __atomic_fetch_add(&here, 1, __ATOMIC_RELAXED);
+  while (__atomic_load_n(&here, __ATOMIC_RELAXED) < ALL) {
+    if (turns-- == 0) __atomic_store_n(&nobody_came, 1, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&nobody_came, __ATOMIC_RELAXED)) return 1;
+    nanosleep(&pause, NULL);
+  }
+  gq_reply_decimal(ctx, reply, msg->size);
+  return 0;
+}
+END
+  meet() {
+    expect_status 0 "$*" env XDG_CACHE_HOME="$PWD/cache" timeout 120 "$program" run --backend cpu --workers $all \
+      --handler ./meet.c "$@"
+  }
+  head -c $((all * 1024 * 1024)) /dev/zero | tr '\0' x >in
+  for options in '' '--threads 1' '--threads 7' --unordered '--dead-letters letters' '--arena-bytes 256M'; do
+    meet $options --input-format fixed:1M in
+  done
+  meet --input-format fixed:1M < <(cat in) # a pipe
+  for size in 16384 65536 500000 1048575; do
+    fold -w $size in | head -$((all - 1)) >lines
+    echo short >>lines
+    meet --threads 1 lines
+    meet --threads 1 --input-format nul < <(tr '\n' '\0' <lines)
+  done
+  for size in $(seq $all); do
+    printf '\0\0\20\0'
+    head -c $((1024 * 1024)) in
+  done >in32
+  meet --threads 1 --input-format len32 in32
+  head -c $((1024 * 1024)) in >file
+  meet --input-format files $(yes file | head -$all)
 }
 
 chunks_of_many_threads_are_used_again() {
@@ -234,5 +284,6 @@ waits_are_told() {
 
 for_each_backend order_is_kept_by_any_number_of_threads framings_cross_chunks inputs_are_shown_beside_results \
   failures_have_their_numbers only_large_messages_take_no_memory messages_larger_than_all_that_may_wait \
-  chunks_of_many_threads_are_used_again a_slow_reader_of_results_holds_all_up a_stop_leaves_no_gap \
-  a_message_does_not_wait_for_others messages_that_come_alone_all_run_at_once tags_are_numbers waits_are_told
+  large_messages_run_at_once chunks_of_many_threads_are_used_again a_slow_reader_of_results_holds_all_up \
+  a_stop_leaves_no_gap a_message_does_not_wait_for_others messages_that_come_alone_all_run_at_once tags_are_numbers \
+  waits_are_told
