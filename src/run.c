@@ -38,6 +38,45 @@ static uint64_t measure_input(const struct settings *settings)
   return total;
 }
 
+/** Whether the FILEs hold more than \p most bytes, or are not known. */
+static bool files_may_exceed(const struct settings *settings, uint64_t most)
+{
+  uint64_t total = 0;
+  size_t i;
+
+  for (i = 0; i < settings->file_count && total <= most; i++) {
+    struct stat status;
+    if (stat(settings->files[i], &status) == 0 && S_ISREG(status.st_mode)) total += (uint64_t)status.st_size;
+  }
+  return settings->file_count == 0 || total > most;
+}
+
+/** The arena for input of large messages. The usual one has room for few of them, which is enough only if there are
+ * many lanes. \return 0: the usual one */
+static uint64_t choose_arena(const struct settings *settings, unsigned pipelines, uint64_t input_total)
+{
+  const uint64_t all = 256 * 1024 * 1024, usual = all / 4, large_record = 64 * 1024;
+  bool is_large = false;
+
+  if (settings->queue.arena_bytes || all / pipelines <= usual) return 0;
+  if (settings->framing == FRAMING_FILES) is_large = files_may_exceed(settings, usual);
+  if (settings->framing == FRAMING_FIXED)
+    is_large = settings->record_bytes >= large_record && (!input_total || input_total > usual);
+  return is_large ? all / pipelines : 0;
+}
+
+static gq_status open_queue(struct run *run, gq_options *queue, uint64_t arena_bytes)
+{
+  gq_status status;
+
+  if (!arena_bytes) return gq_init(&run->queue, queue);
+  queue->arena_bytes = arena_bytes;
+  status = gq_init(&run->queue, queue);
+  queue->arena_bytes = 0;
+  /* it is too small for the largest result, or too large for this machine */
+  return status == GQ_INVALID || status == GQ_NO_MEMORY ? gq_init(&run->queue, queue) : status;
+}
+
 static bool wants_progress(const struct settings *settings)
 {
   return settings->progress == PROGRESS_ALWAYS ||
@@ -66,7 +105,7 @@ static int open_run(struct run *run, struct settings *settings)
     if (!run->dead_letters) return EXIT_SYSTEM;
   }
   if (settings->queue.lanes < run->pipelines) settings->queue.lanes = run->pipelines;
-  status = gq_init(&run->queue, &settings->queue);
+  status = open_queue(run, &settings->queue, choose_arena(settings, run->pipelines, input_total));
   if (status != GQ_OK) {
     complain("%s", gq_last_error());
     if (run->dead_letters) dead_letters_close(run->dead_letters);

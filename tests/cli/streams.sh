@@ -100,7 +100,7 @@ messages_larger_than_all_that_may_wait() {
 large_messages_run_at_once() {
   local all=48 options size
   [ "$backend" = cpu ] && "$program" info | grep -q '^compiler for handlers on cpu: /' || return 0
-  cat >meet.c <<'END'
+  cat >meet48.c <<'END'
 #include <time.h>
 #include <gpuqueue/handler.h>
 enum { ALL = 48 };
@@ -119,9 +119,10 @@ GQ_HANDLER(meet, GQ_NO_ARGS, GQ_SUMMARY("waits for others") GQ_SCOPES(thread) GQ
   return 0;
 }
 END
+  sed 's/48/100/' meet48.c >meet100.c
   meet() {
     expect_status 0 "$*" env XDG_CACHE_HOME="$PWD/cache" timeout 120 "$program" run --backend cpu --workers $all \
-      --handler ./meet.c "$@"
+      --handler ./meet$all.c "$@"
   }
   head -c $((all * 1024 * 1024)) /dev/zero | tr '\0' x >in
   for options in '' '--threads 1' '--threads 7' --unordered '--dead-letters letters' '--arena-bytes 256M'; do
@@ -141,6 +142,11 @@ END
   meet --threads 1 --input-format len32 in32
   head -c $((1024 * 1024)) in >file
   meet --input-format files $(yes file | head -$all)
+  # in one lane, whose usual arena would be too small
+  all=100
+  meet --input-format files $(yes file | head -$all)
+  meet --input-format files < <(yes file | head -$all)
+  meet --input-format fixed:1M --threads 1 < <(cat in in in | head -c ${all}M)
 }
 
 chunks_of_many_threads_are_used_again() {
