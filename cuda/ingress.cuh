@@ -9,6 +9,8 @@
 #define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them */
 #define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
 #define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
+#define GQ_LOOKS 32u        /* fruitless looks, of some 10 us, between two at all of a chunk */
+#define GQ_NAPS 1024u       /* naps, of some 1 us, between two looks at a chunk that nothing has been seen of */
 #define GQ_TURN_WAIT 40000u /* cycles that a warp waits for its turn between two looks */
 #define GQ_TURN_SEEN 200u   /* cycles by which a warp sees its turn later than the client is answered, about */
 
@@ -16,9 +18,10 @@
 struct gq_gate {
   uint64_t seen, eager;     /* last known values of the lane's front */
   uint32_t idle;            /* fruitless looks since something changed */
+  uint32_t naps;            /* in place of a look */
   bool asked;               /* `front` was asked for at the end of the last visit, so that it comes meanwhile */
   gq_unit front;
-  bool burst;               /* the last look found a whole window: look at all of them */
+  bool burst;               /* look at all windows: the last look found a whole one, or it is time to */
   bool stays;               /* the warp has no other lane to turn to */
   bool turn;                /* it is this warp's turn: see gq_await_turn() */
   bool ahead;               /* all of the next chunk was asked for during the last visit */
@@ -344,15 +347,20 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     for (uint32_t d = 0; d < GQ_WINDOWS; d++) c.unit[d] = next[d];
     gq_sort_out(q, *cursor, (1u << GQ_WINDOWS) - 1, &c);
   } else {
+    /* A client that was stopped between claiming cells and filling them holds up nobody else: now and then even chunks
+     * are looked at that come after one of which nothing has been seen. */
     if (!gq_may_poll(l, chunk, gate)) {
-      __nanosleep(100);
-      return 0;
+      if (++gate->naps % GQ_NAPS) {
+        __nanosleep(100);
+        return 0;
+      }
+      gate->burst = true;
     }
     if (gate->burst) gq_look_everywhere(q, l, *cursor, &c);
     else done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
   }
   gate->idle = c.total ? 0 : gate->idle + 1;
-  gate->burst = c.total >= cells;
+  gate->burst = c.total >= cells || gate->idle % GQ_LOOKS == GQ_LOOKS - 1; /* behind a hole there may be more */
   if (done || c.total == 0) return c.total;
   if (gq_lane_id() == 0) {
     gq_dev_count(&q.shared->counters.taken, c.total);
@@ -396,7 +404,7 @@ __device__ void gq_ingress(const gq_dev_queue &q, const gq_stage &stage, uint32_
   uint32_t lane = own;
   gq_cursor *kept = q.cursors + (size_t)lane * q.warps_per_lane + (several ? 0 : place);
   gq_cursor cursor = {0, 0, 0};
-  gq_gate gate = {0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, false, {false, 0, 0}};
+  gq_gate gate = {0, 0, 0, 0, false, {{0, 0, 0, 0}}, several, !several, false, false, {false, 0, 0}};
   uint32_t word = gq_phase_word(q.epoch, 0, GQ_RUN), done = word, turns = 1; /* 1: the first look is at the lane */
   gq_unit next[GQ_WINDOWS];
 

@@ -156,6 +156,31 @@ START_TEST(single_messages_pass_a_late_cell)
 }
 END_TEST
 
+/* The first cells of a chunk come late, one or all of them. What is behind them in the same chunk, in windows that its
+ * warp would come to later, and what is in chunks behind one of which nothing has been seen, is found all the same, if
+ * later than otherwise: gq_visit() looks everywhere now and then. */
+START_TEST(single_messages_pass_whatever_is_missing)
+{
+  if (!suite_on_cuda()) return;
+  for (size_t k = 0; k < SUITE_COUNT(kinds); k++) {
+    gq_queue *queue = open_queue(kinds[k].handler, kinds[k].cell_bytes);
+    const uint32_t cells = chunk_cells(queue);
+    const uint32_t missing[] = { 1, cells, 2 * cells + 1 };
+    for (size_t m = 0; m < SUITE_COUNT(missing); m++) {
+      uint64_t late[128];
+      ck_assert_uint_le(missing[m], SUITE_COUNT(late));
+      go_to(queue, 0);
+      for (uint32_t i = 0; i < missing[m]; i++) late[i] = claim(queue);
+      for (uint32_t i = 0; i < cells; i++) take(queue, send(queue));
+      for (uint32_t i = missing[m]; i-- > 0;) publish_late(queue, late[i]);
+      for (uint32_t i = 0; i < missing[m]; i++) take(queue, gq_id_make(queue->lane->index, late[i]));
+    }
+    go_on(queue);
+    suite_close(queue);
+  }
+}
+END_TEST
+
 /* Nothing of a chunk is there, and many are behind it, more than there are warps to fetch them: nobody is promised what
  * passes, but all of it comes with those that were missing. */
 START_TEST(a_whole_chunk_may_come_late)
@@ -294,6 +319,7 @@ int main(void)
   const suite_test tests[] = {
     SUITE_TEST(the_last_cells_of_a_chunk_may_come_late),
     SUITE_TEST(single_messages_pass_a_late_cell),
+    SUITE_TEST(single_messages_pass_whatever_is_missing),
     SUITE_TEST(a_whole_chunk_may_come_late),
     SUITE_TEST(a_poller_gets_what_passed_and_then_the_late_ones),
     SUITE_TEST(an_ordered_lane_waits_for_the_late_one),
