@@ -6,10 +6,12 @@
  * looked up for many messages at once, with nothing in between that waits for one of them. */
 #include "lane_path.h"
 
-/* The position of an order entry, from its low 32 bits. It is less than 2^31 away from \p claimed. */
-static uint64_t widen(uint64_t claimed, uint32_t low)
+/* The position of order entry \p d, from its low 32 bits. Positions and entries are both counted from 0, and where the
+ * entry was made at most a capacity of messages had been claimed and had not ended, so the two are less than 2^31 apart.
+ * (`claimed` would do as well, but its line belongs to the sender: reading it here takes it from there each time.) */
+static uint64_t widen(uint64_t d, uint32_t low)
 {
-  return claimed + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)claimed);
+  return d + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)d);
 }
 
 static inline void prefetch(gq_cells completions, uint64_t position)
@@ -29,7 +31,6 @@ static inline void prefetch(gq_cells completions, uint64_t position)
  * if d is out of date, and *newer is where the entries that are left begin. */
 static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max, uint64_t *newer)
 {
-  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
   const unsigned ring_log2 = lane->ring_log2;
   const gq_cells completions = gq_lane_cells(lane, lane->completions);
   gq_a64 *const endings = lane->endings;
@@ -46,7 +47,7 @@ static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions,
         *newer = d + 1 + (uint64_t)(laps - 1) * 2 * (lane->ring_mask + 1);
       break;
     }
-    positions[n] = widen(claimed, (uint32_t)entry);
+    positions[n] = widen(d + n, (uint32_t)entry);
     prefetch(completions, positions[n]);
   }
   return n;
@@ -55,10 +56,13 @@ static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions,
 /* The same for an ordered lane, in which entry d is position d. */
 static size_t read_claimed(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max)
 {
-  const uint64_t claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
   const gq_cells completions = gq_lane_cells(lane, lane->completions);
+  uint64_t claimed = d + 1;
   size_t n;
 
+  /* A position that has not even been claimed has not ended, which count_ended() finds. That one is not worth asking
+   * for the sender's line; a run of them is not worth reading for nothing. */
+  if (max > 1) claimed = gq_ld64(&lane->head->claimed, GQ_RELAXED, GQ_SYS);
   for (n = 0; n < max && d + n < claimed; n++) {
     positions[n] = d + n;
     prefetch(completions, d + n);
