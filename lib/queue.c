@@ -202,7 +202,7 @@ static bool discard_results(gq_core *core, gq_lane *lane)
   while (gq_lane_take_next(lane, &position, 1) > 0) {
     gq_lane_slots(lane, position, &f);
     gq_lane_release(lane, position, &f);
-    gq_count(&gq_my_stripe(core)->taken, 1);
+    gq_count(core, GQ_RESULTS_TAKEN, 1);
   }
   for (; p < end; p++) {
     const gq_standing standing = gq_lane_standing(lane, p);
@@ -211,7 +211,7 @@ static bool discard_results(gq_core *core, gq_lane *lane)
     if (standing == GQ_STANDING_LIVE) { /* its entry in the completion order has not come yet */
       if (!gq_lane_allow_ids(lane)) return false;
       if (!gq_lane_take(lane, p)) continue;
-      gq_count(&gq_my_stripe(core)->taken, 1);
+      gq_count(core, GQ_RESULTS_TAKEN, 1);
     }
     gq_lane_slots(lane, p, &f);
     gq_lane_release(lane, p, &f);

@@ -8,12 +8,12 @@
 #include "backend.h"
 #include "lane.h"
 
-/* Counters are striped by thread, so that counting costs no shared cache line. */
-#define GQ_STRIPES 16u
-typedef struct gq_stripe {
-  GQ_LINE uint64_t bytes_in;
-  uint64_t bytes_out, rejected_full, taken;
-} gq_stripe;
+/* Counters are striped by thread, so that counting costs no shared cache line. The first threads that come have a stripe
+ * each, for good, and add to it without a locked instruction; those that come later share the other stripes. */
+#define GQ_OWN_STRIPES 32u
+#define GQ_STRIPES (GQ_OWN_STRIPES + 16u)
+enum gq_counter { GQ_BYTES_IN, GQ_BYTES_OUT, GQ_REJECTED_FULL, GQ_RESULTS_TAKEN, GQ_COUNTERS };
+typedef struct gq_stripe { GQ_LINE uint64_t count[GQ_COUNTERS]; } gq_stripe;
 
 /* A histogram of times, 8 buckets a power of two: 12.5 % resolution. */
 #define GQ_BUCKETS 512u
@@ -55,9 +55,21 @@ struct gq_queue {
   gq_watch *watch;            /* the thread behind gq_event_fd(), if it was asked for */
 };
 
-/** This thread's stripe. */
-gq_stripe *gq_my_stripe(gq_core *core);
-static inline void gq_count(uint64_t *counter, uint64_t by) { __atomic_fetch_add(counter, by, __ATOMIC_RELAXED); }
+/** 1 more than the number of this thread's stripe; 0 if it has none yet: gq_stripe_number(). */
+extern _Thread_local uint32_t gq_my_stripe __attribute__((visibility("hidden")));
+uint32_t gq_stripe_number(void);
+
+/** Add to a counter of gq_stats(). */
+static inline void gq_count(gq_core *core, enum gq_counter which, uint64_t by)
+{
+  const uint32_t number = gq_my_stripe ? gq_my_stripe - 1 : gq_stripe_number();
+  uint64_t *counter = &core->stripes[number].count[which];
+
+  if (number < GQ_OWN_STRIPES)
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+  else
+    __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
+}
 
 /** Record the stages of a sampled message that has just been taken. */
 void gq_record_stages(gq_core *core, const gq_lane *lane, uint64_t position);

@@ -53,10 +53,8 @@ static gq_status verdict(const gq_finished *f, uint64_t id)
 
 static void finish_taking(gq_core *core, uint64_t messages, uint64_t bytes)
 {
-  gq_stripe *stripe = gq_my_stripe(core);
-
-  gq_count(&stripe->taken, messages);
-  if (bytes) gq_count(&stripe->bytes_out, bytes);
+  gq_count(core, GQ_RESULTS_TAKEN, messages);
+  gq_count(core, GQ_BYTES_OUT, bytes);
 }
 
 static gq_status null_argument(const char *function)

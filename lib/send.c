@@ -40,7 +40,7 @@ static gq_status try_claim(gq_lane *lane, const gq_message *m, uint64_t reserved
 
 static gq_status full(gq_core *core, const gq_lane *lane, int64_t timeout_ns)
 {
-  gq_count(&gq_my_stripe(core)->rejected_full, 1);
+  gq_count(core, GQ_REJECTED_FULL, 1);
   if (gq_check_now_and_then(core) != GQ_OK) return GQ_DEVICE_LOST;
   return gq_fail(GQ_FULL, "no room: capacity %u messages, arena %llu bytes%s", lane->capacity,
                  (unsigned long long)lane->arena.bytes, timeout_ns == 0 ? "" : "; the time to wait for room ran out");
@@ -73,7 +73,7 @@ static uint64_t stamp_time(uint64_t first, uint64_t n)
 static void finish_sending(gq_queue *queue, size_t size, uint64_t position, uint64_t *id)
 {
   gq_wake_consumer(queue->core, queue->lane);
-  gq_count(&gq_my_stripe(queue->core)->bytes_in, size);
+  gq_count(queue->core, GQ_BYTES_IN, size);
   if (id) *id = gq_id_make(queue->lane->index, position);
 }
 
@@ -211,7 +211,7 @@ gq_status gq_enqueue_batch(gq_queue *queue, const gq_message *messages, size_t c
     if (status == GQ_OK) at++;
   }
   gq_wake_consumer(core, queue->lane);
-  gq_count(&gq_my_stripe(core)->bytes_in, bytes);
+  gq_count(core, GQ_BYTES_IN, bytes);
   if (done) *done = at;
   __atomic_fetch_sub(&queue->lane->waiters, 1, __ATOMIC_ACQ_REL);
   return status;

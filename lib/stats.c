@@ -4,13 +4,15 @@
 #include "error.h"
 #include "queue.h"
 
-gq_stripe *gq_my_stripe(gq_core *core)
-{
-  static uint32_t next;
-  static _Thread_local uint32_t mine; /* 1 more than the stripe's number */
+_Thread_local uint32_t gq_my_stripe;
 
-  if (!mine) mine = 1 + __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % GQ_STRIPES;
-  return &core->stripes[mine - 1];
+uint32_t gq_stripe_number(void)
+{
+  static uint32_t threads;
+  const uint32_t n = __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED), shared = GQ_STRIPES - GQ_OWN_STRIPES;
+
+  gq_my_stripe = 1 + (n < GQ_OWN_STRIPES ? n : GQ_OWN_STRIPES + n % shared);
+  return gq_my_stripe - 1;
 }
 
 /* Bucket b holds times from (8 + b % 8) << (b / 8 - 1) on, for b >= 8; times below 8 ns have buckets of their own. */
@@ -33,7 +35,7 @@ static void record(gq_histogram *h, uint64_t from, uint64_t to)
   const uint64_t ns = to > from ? to - from : 0; /* the device's clock may be off by a little */
   uint64_t max = __atomic_load_n(&h->max, __ATOMIC_RELAXED);
 
-  gq_count(&h->count[bucket_of(ns)], 1);
+  __atomic_fetch_add(&h->count[bucket_of(ns)], 1, __ATOMIC_RELAXED);
   while (ns > max &&
          !__atomic_compare_exchange_n(&h->max, &max, ns, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
 }
@@ -100,11 +102,11 @@ gq_status gq_stats(gq_queue *queue, gq_statistics *statistics)
   if (size == 0) return gq_fail(GQ_INVALID, "gq_stats: size is 0, not sizeof(gq_statistics), %zu", sizeof s);
   memset(&s, 0, sizeof s);
   memset(&consumed, 0, sizeof consumed);
-  for (uint32_t i = 0; i < GQ_STRIPES; i++) {
-    s.bytes_in += __atomic_load_n(&core->stripes[i].bytes_in, __ATOMIC_RELAXED);
-    s.bytes_out += __atomic_load_n(&core->stripes[i].bytes_out, __ATOMIC_RELAXED);
-    s.rejected_full += __atomic_load_n(&core->stripes[i].rejected_full, __ATOMIC_RELAXED);
-    taken += __atomic_load_n(&core->stripes[i].taken, __ATOMIC_RELAXED);
+  for (const gq_stripe *stripe = core->stripes; stripe < core->stripes + GQ_STRIPES; stripe++) {
+    s.bytes_in += __atomic_load_n(&stripe->count[GQ_BYTES_IN], __ATOMIC_RELAXED);
+    s.bytes_out += __atomic_load_n(&stripe->count[GQ_BYTES_OUT], __ATOMIC_RELAXED);
+    s.rejected_full += __atomic_load_n(&stripe->count[GQ_REJECTED_FULL], __ATOMIC_RELAXED);
+    taken += __atomic_load_n(&stripe->count[GQ_RESULTS_TAKEN], __ATOMIC_RELAXED);
   }
   core->backend->count(core->state, &consumed);
   for (uint32_t i = 0; i < core->lane_count; i++) {
