@@ -56,7 +56,8 @@ static inline uint64_t gq_entries_polled(uint64_t polled) { return polled & ~(GQ
 
 #define GQ_KEY_SLOTS 65536u
 
-/** A client's view of a lane: pointers into the mapping, and what only this process needs. */
+/** A client's view of a lane: pointers into the mapping, and what only this process needs. What is written while
+ * messages flow has lines apart from what every call reads. */
 typedef struct gq_lane {
   gq_lane_head *head;
   gq_unit *submissions, *completions;
@@ -70,17 +71,18 @@ typedef struct gq_lane {
   uint64_t max_message_bytes, max_result_bytes;
   bool ordered;
   uint32_t closed, ended;               /* atomic: its handle is ending; its unfinished messages are given up */
-  uint32_t waiters;                     /* atomic: calls that wait, or have waited and are still in here */
   uint64_t total_bytes;                 /* of the mapping */
   uint32_t handler_multiplier;          /* the handler's bound of the result: multiplier * size + constant */
   uint32_t handler_constant;
   uint64_t plain_below;                 /* shorter messages fit a cell, and so do their results; 0: none is sure to */
-  pthread_mutex_t key_lock;
-  uint64_t *key_last;                   /* by key hash: position + 1 of the latest message with it */
-  gq_arena arena;
   uint8_t *unpacked;                    /* by ring index: inline results taken apart for gq_poll() */
   uint32_t unpacked_bytes;
   pthread_mutex_t unpacked_lock;
+
+  GQ_LINE uint32_t waiters;             /* atomic: calls that wait, or have waited and are still in here */
+  GQ_LINE pthread_mutex_t key_lock;
+  uint64_t *key_last;                   /* by key hash: position + 1 of the latest message with it */
+  GQ_LINE gq_arena arena;
 } gq_lane;
 
 /** How a lane is laid out, decided once per queue from its options. */

@@ -88,7 +88,7 @@ static gq_status choose_backend(gq_core *core, const gq_options *o, char *why_no
 
 static gq_status make_lanes(gq_core *core, const gq_lane_shape *shape, uint32_t count)
 {
-  core->lanes = calloc(count, sizeof *core->lanes);
+  core->lanes = aligned_alloc(_Alignof(gq_lane), count * sizeof *core->lanes);
   core->handles = calloc(count, sizeof *core->handles);
   if (!core->lanes || !core->handles) return gq_fail(GQ_NO_MEMORY, "no memory for %u lanes", count);
   while (core->lane_count < count) {
