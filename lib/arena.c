@@ -50,8 +50,8 @@ int gq_arena_init(gq_arena *a, uint64_t bytes)
   memset(a, 0, sizeof *a);
   pthread_mutex_init(&a->lock, NULL);
   for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
+  a->returned = a->kept = NONE;
   if (bytes == 0) return 0;
-  a->returned = NONE;
   a->bytes = bytes;
   a->top = order_of(bytes);
   a->next = malloc(blocks * sizeof *a->next);
@@ -71,7 +71,7 @@ void gq_arena_clear(gq_arena *a)
   pthread_mutex_lock(&a->lock);
   memset(a->order, 0, a->bytes / GQ_SLOT_BYTES);
   a->unmerged = false;
-  a->returned = NONE;
+  a->returned = a->kept = NONE;
   for (unsigned i = 0; i < GQ_ARENA_ORDERS; i++) a->free_head[i] = NONE;
   push(a, 0, a->top);
   pthread_mutex_unlock(&a->lock);
@@ -119,11 +119,21 @@ static void merge(gq_arena *a)
   a->unmerged = false;
 }
 
-/* Take in the blocks that have been put back since the last time. */
+/* The block that is kept, for the caller alone; or NONE. */
+static uint32_t take_kept(gq_arena *a)
+{
+  if (__atomic_load_n(&a->kept, __ATOMIC_RELAXED) == NONE) return NONE;
+  return __atomic_exchange_n(&a->kept, NONE, __ATOMIC_ACQUIRE);
+}
+
+/* Take in the blocks that have been put back since the last time, and the one that is kept. */
 static void collect(gq_arena *a)
 {
-  uint32_t block = __atomic_exchange_n(&a->returned, NONE, __ATOMIC_ACQUIRE);
+  const uint32_t kept = take_kept(a);
+  uint32_t block;
 
+  if (kept != NONE) gq_arena_put(a, (uint64_t)kept * GQ_SLOT_BYTES);
+  block = __atomic_exchange_n(&a->returned, NONE, __ATOMIC_ACQUIRE);
   while (block != NONE) {
     const uint32_t following = a->next[block];
     const unsigned order = (unsigned)(a->order[block] & ~GQ_BLOCK_FREE) - 1;
@@ -155,6 +165,7 @@ uint64_t gq_arena_get(gq_arena *a, uint64_t size)
   uint32_t block;
 
   if (size > a->bytes) return UINT64_MAX;
+  if (want == 0 && (block = take_kept(a)) != NONE) return (uint64_t)block * GQ_SLOT_BYTES;
   pthread_mutex_lock(&a->lock);
   if (a->free_head[want] == NONE) collect(a);
   order = find_order(a, want);
@@ -186,4 +197,12 @@ void gq_arena_put(gq_arena *a, uint64_t offset)
   /* A stack that is only ever pushed to and taken as a whole, so that there is no ABA. */
   do a->next[block] = first;
   while (!__atomic_compare_exchange_n(&a->returned, &first, block, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void gq_arena_keep(gq_arena *a, uint64_t offset)
+{
+  uint32_t block = (uint32_t)(offset / GQ_SLOT_BYTES);
+
+  if (a->order[block] == 1) block = __atomic_exchange_n(&a->kept, block, __ATOMIC_ACQ_REL);
+  if (block != NONE) gq_arena_put(a, (uint64_t)block * GQ_SLOT_BYTES);
 }

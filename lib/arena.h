@@ -18,6 +18,7 @@ typedef struct gq_arena {
   uint32_t *next, *previous;          /* by block: free list of its order, or `returned` */
   uint8_t *order;                     /* by block: order + 1 of the block that begins here, | GQ_BLOCK_FREE */
   uint32_t returned;                  /* atomic: put back, and in no list yet */
+  uint32_t kept;                      /* atomic: a block of order 0 that is soon asked for again, or none */
   bool unmerged;                      /* neighbours that are free may not have been joined */
   uint32_t eager;                     /* how many of the next blocks are joined as they are freed */
 } gq_arena;
@@ -27,6 +28,8 @@ void gq_arena_free_all(gq_arena *arena);
 /** \return the offset of \p size bytes, aligned to 256, or UINT64_MAX if there is no room. */
 uint64_t gq_arena_get(gq_arena *arena, uint64_t size);
 void gq_arena_put(gq_arena *arena, uint64_t offset);
+/** gq_arena_put() for who is likely to ask for a small slot next: one is kept at hand, and got without the lock. */
+void gq_arena_keep(gq_arena *arena, uint64_t offset);
 /** Take every slot back. */
 void gq_arena_clear(gq_arena *arena);
 /** Bytes that a slot for \p size takes. */

@@ -96,6 +96,22 @@ static inline void prefetch_cell(gq_cells cells, uint64_t position)
 #endif
 }
 
+/* Send the message if it is plain and there is room. */
+static bool send_plain(gq_queue *queue, const gq_message *message, uint64_t *id)
+{
+  uint64_t position;
+
+  if (is_plain(queue->lane, message) && gq_lane_claim(queue->lane, 1, &position) == 1) {
+    const gq_cells cells = gq_lane_cells(queue->lane, queue->lane->submissions);
+
+    prefetch_cell(cells, position + AHEAD);
+    gq_lane_publish_plain(queue->lane, cells, position, message, stamp_time(position, 1));
+    finish_sending(queue, message->size, position, id);
+    return true;
+  }
+  return false;
+}
+
 gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout_ns, uint64_t *id)
 {
   gq_outgoing out;
@@ -105,14 +121,7 @@ gq_status gq_enqueue(gq_queue *queue, const gq_message *message, int64_t timeout
 
   if (status != GQ_OK) return status;
   if (!message) return gq_fail(GQ_INVALID, "gq_enqueue: message is NULL");
-  if (is_plain(queue->lane, message) && gq_lane_claim(queue->lane, 1, &position) == 1) {
-    const gq_cells cells = gq_lane_cells(queue->lane, queue->lane->submissions);
-
-    prefetch_cell(cells, position + AHEAD);
-    gq_lane_publish_plain(queue->lane, cells, position, message, stamp_time(position, 1));
-    finish_sending(queue, message->size, position, id);
-    return GQ_OK;
-  }
+  if (send_plain(queue, message, id)) return GQ_OK;
   status = check_message(queue, message, false);
   if (status != GQ_OK) return status;
   status = claim(queue, message, GQ_NO_SLOT, timeout_ns, &out, &position, &w);
@@ -252,6 +261,12 @@ gq_status gq_reserve(gq_queue *queue, size_t size, int64_t timeout_ns, gq_reserv
   return status;
 }
 
+static void end_reservation(gq_reservation *reservation)
+{
+  reservation->internal_[1] = 0;
+  reservation->data = NULL;
+}
+
 gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_message *message, int64_t timeout_ns,
                     uint64_t *id)
 {
@@ -269,14 +284,18 @@ gq_status gq_commit(gq_queue *queue, gq_reservation *reservation, const gq_messa
   if (m.size > reservation->size)
     return gq_fail(GQ_INVALID, "committing %zu bytes of a reservation of %zu", m.size, reservation->size);
   m.data = reservation->data;
+  if (send_plain(queue, &m, id)) {
+    gq_arena_keep(&queue->lane->arena, slot);
+    end_reservation(reservation);
+    return GQ_OK;
+  }
   status = check_message(queue, &m, true);
   if (status != GQ_OK) return status;
   status = claim(queue, &m, slot, timeout_ns, &out, &position, &w);
   if (status == GQ_OK) {
     send_claimed(queue, &out, false, position, id);
-    if (out.slot == GQ_NO_SLOT) gq_arena_put(&queue->lane->arena, slot); /* it went inline */
-    reservation->internal_[1] = 0;
-    reservation->data = NULL;
+    if (out.slot == GQ_NO_SLOT) gq_arena_keep(&queue->lane->arena, slot); /* it went inline */
+    end_reservation(reservation);
   }
   gq_wait_end(&w, queue->lane);
   return status;
@@ -287,6 +306,5 @@ void gq_abort(gq_queue *queue, gq_reservation *reservation)
   if (!queue || !reservation || !reservation->internal_[1]) return;
   gq_arena_put(&queue->lane->arena, reservation->internal_[0]);
   gq_wake_sleepers(&queue->lane->head->for_room);
-  reservation->internal_[1] = 0;
-  reservation->data = NULL;
+  end_reservation(reservation);
 }

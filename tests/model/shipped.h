@@ -194,6 +194,7 @@ void gq_arena_put(gq_arena *arena, uint64_t offset)
   arena->free_head[offset / 256] = 0;
   pthread_mutex_unlock(&arena->lock);
 }
+void gq_arena_keep(gq_arena *arena, uint64_t offset) { gq_arena_put(arena, offset); }
 
 #define TURNS 2u
 #include "../../lib/lane.c"
