@@ -98,11 +98,19 @@ void gq_wait_end(gq_waiting *w, gq_lane *lane);
  * \return GQ_OK or GQ_DEVICE_LOST. */
 gq_status gq_check_now_and_then(gq_core *core);
 
-/** After publishing: wake the consumer if it is parked. */
-void gq_wake_consumer(gq_core *core, gq_lane *lane);
+/** The lanes say that the consumer is parked: see to it that it looks at them. */
+void gq_kick_consumer(gq_core *core);
 
-/** GQ_OK; GQ_INVALID for NULL, GQ_SHUT_DOWN or GQ_DEVICE_LOST with the text set. */
-gq_status gq_handle_usable(const gq_queue *queue);
+/** After publishing: wake the consumer if it is parked. */
+static inline void gq_wake_consumer(gq_core *core, gq_lane *lane)
+{
+  /* [P1] the cell is published before the parked word is read; the consumer sets the word before it looks at the
+   * cells for the last time. One of the two sees the other (Dekker). */
+  gq_fence_sys();
+  if (gq_ld32(&lane->head->parked, GQ_RELAXED, GQ_SYS)) gq_kick_consumer(core);
+  if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake_all(&lane->head->for_results);
+}
+
 gq_status gq_core_lost(gq_core *core);
 /** Ask the backend whether the consumer is well; remember it if not. */
 gq_status gq_check_health(gq_core *core);
@@ -111,6 +119,17 @@ gq_status gq_check_health(gq_core *core);
 static inline bool gq_is_closed(const gq_core *core, const gq_lane *lane)
 {
   return __atomic_load_n(&core->closed, __ATOMIC_ACQUIRE) || __atomic_load_n(&lane->closed, __ATOMIC_ACQUIRE);
+}
+
+/** GQ_INVALID for NULL, GQ_SHUT_DOWN or GQ_DEVICE_LOST, with the text set. */
+gq_status gq_why_unusable(const gq_queue *queue);
+
+/** GQ_OK, or why the handle cannot be used. */
+static inline gq_status gq_handle_usable(const gq_queue *queue)
+{
+  if (queue && !__atomic_load_n(&queue->core->lost, __ATOMIC_ACQUIRE) && !gq_is_closed(queue->core, queue->lane))
+    return GQ_OK;
+  return gq_why_unusable(queue);
 }
 
 /** Wait until every message that the lane has now has finished. */

@@ -56,15 +56,11 @@ gq_status gq_core_lost(gq_core *core)
   return gq_fail(GQ_DEVICE_LOST, "%s", core->lost_text);
 }
 
-gq_status gq_handle_usable(const gq_queue *queue)
+gq_status gq_why_unusable(const gq_queue *queue)
 {
-  gq_core *core;
-
   if (!queue) return gq_fail(GQ_INVALID, "the queue's handle is NULL");
-  core = queue->core;
-  if (__atomic_load_n(&core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(core);
-  if (gq_is_closed(core, queue->lane)) return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
-  return GQ_OK;
+  if (__atomic_load_n(&queue->core->lost, __ATOMIC_ACQUIRE)) return gq_core_lost(queue->core);
+  return gq_fail(GQ_SHUT_DOWN, "the queue is shut down");
 }
 
 gq_status gq_check_health(gq_core *core)
@@ -187,12 +183,7 @@ gq_status gq_check_now_and_then(gq_core *core)
   return gq_check_health(core);
 }
 
-void gq_wake_consumer(gq_core *core, gq_lane *lane)
+void gq_kick_consumer(gq_core *core)
 {
-  /* [P1] the cell is published before the parked word is read; the consumer sets the word before it looks at the
-   * cells for the last time. One of the two sees the other (Dekker). */
-  gq_fence_sys();
-  if (gq_ld32(&lane->head->parked, GQ_RELAXED, GQ_SYS) && core->backend->kick(core->state) != GQ_OK)
-    gq_check_health(core);
-  if (gq_ld32(&lane->head->watched, GQ_RELAXED, GQ_SYS)) gq_wake_all(&lane->head->for_results);
+  if (core->backend->kick(core->state) != GQ_OK) gq_check_health(core);
 }
