@@ -150,6 +150,14 @@ static inline bool gq_lane_is_over(const gq_lane *lane, uint64_t position)
   return state == (position | GQ_TAKEN) || (state & ~(GQ_TAKEN | GQ_PINNED)) > position;
 }
 
+/** Whether \p position, whose completion has been read, could still be had. Also tells a position that only has the tag
+ * of one, for tags repeat. */
+static inline bool gq_lane_is_untaken(const gq_lane *lane, uint64_t position)
+{
+  /* Relaxed: it comes after the reading of the completion [C1], which is what hangs on it. */
+  return (gq_ld64(&lane->state[position & lane->ring_mask], GQ_RELAXED, GQ_SYS) & ~GQ_PINNED) == position;
+}
+
 static inline bool gq_cells_hold(gq_cells cells, uint64_t position, uint64_t mark)
 {
   gq_a64 *state = &cells.state[position & cells.mask];

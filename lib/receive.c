@@ -75,20 +75,21 @@ gq_status gq_try_dequeue_result(gq_queue *queue, uint64_t id, void *data, size_t
   if (!queue || !size || (!data && *size)) return null_argument("gq_try_dequeue_result");
   core = queue->core;
   lane = lane_of(core, id);
-  if (!lane || gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
-  if (!gq_lane_completed(lane, position, &f, NULL)) {
-    /* Somebody may have taken it since, and its cells may be in their next lap. */
+  if (!lane) return unknown(id);
+  if (!gq_lane_completed(lane, position, &f, inline_bytes)) {
+    /* It may never have been sent; or somebody has taken it, and its cells may be in their next lap. */
     if (gq_lane_standing(lane, position) != GQ_STANDING_LIVE) return unknown(id);
     return gq_check_now_and_then(core) == GQ_OK ? GQ_AGAIN : GQ_DEVICE_LOST;
   }
-  if (f.status == GQ_OK && f.size > *size && gq_lane_standing(lane, position) == GQ_STANDING_LIVE) {
+  if (!gq_lane_is_untaken(lane, position)) return unknown(id);
+  if (f.status == GQ_OK && f.size > *size) {
     gq_fail(GQ_TOO_SMALL, "a buffer of %zu bytes is smaller than the result of %u", *size, f.size);
     *size = f.size;
     return GQ_TOO_SMALL;
   }
   if (!gq_lane_allow_ids(lane)) return GQ_AGAIN; /* somebody is just taking results, and may be taking this one */
+  /* Until somebody takes it nobody writes to its cells: if it was still to be had, what was read of them holds. */
   if (!gq_lane_take(lane, position)) return unknown(id);
-  gq_lane_completed(lane, position, &f, inline_bytes);
   status = verdict(&f, id);
   if (status == GQ_OK) {
     if (f.in_slot) from = lane->arena_base + f.result_slot;
