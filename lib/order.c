@@ -70,6 +70,24 @@ static size_t read_claimed(const gq_lane *lane, uint64_t d, uint64_t *positions,
   return n;
 }
 
+#define FURTHER 8u /* messages: how far behind one that is taken alone the next is looked for that will be wanted */
+
+/* Who takes messages one at a time has nothing else to look up meanwhile: fetch what will be asked for soon, if it is
+ * there already. */
+static inline void look_further(const gq_lane *lane, gq_cells completions, uint64_t d)
+{
+  uint64_t position = d += FURTHER;
+
+  if (!lane->ordered) {
+    /* Relaxed: nothing is read by it. */
+    const uint64_t entry = gq_ld64(&lane->endings[gq_ending_index(d, lane->ring_log2)], GQ_RELAXED, GQ_SYS);
+
+    if ((uint32_t)(entry >> 32) != gq_ending_tag(d, lane->ring_log2)) return;
+    position = widen(d, (uint32_t)entry);
+  }
+  prefetch(completions, position);
+}
+
 #define NONE UINT64_MAX /* in place of a position that was taken by id */
 
 /* How many of the first \p n positions have ended. One that was even taken by id since becomes NONE. */
@@ -128,6 +146,7 @@ size_t gq_lane_take_next(gq_lane *lane, uint64_t *positions, size_t max)
     bool alone;
 
     if (ended == 0) return 0;
+    if (max == 1) look_further(lane, completions, gq_entries_polled(word));
     if (!claim(lane, &word, ended, &alone)) continue;
     for (size_t i = 0; i < ended; i++)
       if (alone ? gq_cells_mark_taken(completions, positions[i])
