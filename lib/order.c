@@ -6,9 +6,9 @@
  * looked up for many messages at once, with nothing in between that waits for one of them. */
 #include "lane_path.h"
 
-/* The position of order entry \p d, from its low 32 bits. Positions and entries are both counted from 0, and where the
- * entry was made at most a capacity of messages had been claimed and had not ended, so the two are less than 2^31 apart.
- * (`claimed` would do as well, but its line belongs to the sender: reading it here takes it from there each time.) */
+/* The position of order entry \p d, from its low 32 bits. Both are counted from 0, and when the message of position p
+ * ended, all but a capacity of those before it had, and at most a capacity of those after it: d is less than 2^31 away
+ * from p. (So is `claimed`, but that is in the sender's line, which would go back and forth with each message.) */
 static uint64_t widen(uint64_t d, uint32_t low)
 {
   return d + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)d);
@@ -70,10 +70,10 @@ static size_t read_claimed(const gq_lane *lane, uint64_t d, uint64_t *positions,
   return n;
 }
 
-#define FURTHER 8u /* messages: how far behind one that is taken alone the next is looked for that will be wanted */
+#define FURTHER 8u /* messages */
 
-/* Who takes messages one at a time has nothing else to look up meanwhile: fetch what will be asked for soon, if it is
- * there already. */
+/* Who takes messages one at a time would wait for the lines of each: fetch those of one that will be asked for soon, if
+ * it has ended already. */
 static inline void look_further(const gq_lane *lane, gq_cells completions, uint64_t d)
 {
   uint64_t position = d += FURTHER;

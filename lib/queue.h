@@ -8,8 +8,8 @@
 #include "backend.h"
 #include "lane.h"
 
-/* Counters are striped by thread, so that counting costs no shared cache line. The first threads that come have a stripe
- * each, for good, and add to it without a locked instruction; those that come later share the other stripes. */
+/* Counters are striped by thread, so that counting costs no shared cache line. The first threads of the process have a
+ * stripe each, for good, and add to it without a locked instruction; those that come later share the other stripes. */
 #define GQ_OWN_STRIPES 32u
 #define GQ_STRIPES (GQ_OWN_STRIPES + 16u)
 enum gq_counter { GQ_BYTES_IN, GQ_BYTES_OUT, GQ_REJECTED_FULL, GQ_RESULTS_TAKEN, GQ_COUNTERS };

@@ -186,6 +186,30 @@ START_TEST(aborted_memory_comes_back)
 }
 END_TEST
 
+START_TEST(a_slot_that_is_kept_at_hand_is_not_missing)
+{
+  enum { ARENA = 256 << 10 };
+  static gq_reservation reservations[MANY];
+  static const size_t sizes[] = { ARENA / 2, 200, ARENA / 4, 100, 20000 };
+  gq_options options = suite_options("echo");
+  options.max_message_bytes = ARENA / 2;
+  options.arena_bytes = ARENA;
+  gq_queue *queue = suite_open(&options);
+  for (size_t i = 0; i < SUITE_COUNT(sizes); i++) {
+    gq_reservation small;
+    assert_status(gq_reserve(queue, 64, 0, &small), GQ_OK);
+    support_fill(small.data, 64, i);
+    suite_take_pattern(queue, commit(queue, &small, 64), 64, i);   /* went into its cell */
+    size_t rounded = 256;
+    while (rounded < sizes[i]) rounded *= 2;
+    const size_t count = reserve_all(queue, reservations, sizes[i]);
+    ck_assert_uint_eq(count, ARENA / rounded);
+    for (size_t k = 0; k < count; k++) gq_abort(queue, &reservations[k]);
+  }
+  suite_close(queue);
+}
+END_TEST
+
 static gq_reservation given_back;
 
 static void *abort_later(void *queue)
@@ -258,6 +282,7 @@ int main(void)
     SUITE_TEST(a_commit_into_a_full_queue_can_be_repeated),
     SUITE_TEST(too_large_a_reservation_is_refused),
     SUITE_TEST(aborted_memory_comes_back),
+    SUITE_TEST(a_slot_that_is_kept_at_hand_is_not_missing),
     SUITE_TEST(a_full_arena_refuses_or_waits),
     SUITE_TEST(a_forgotten_reservation_ends_with_the_queue),
     SUITE_TEST(a_closed_queue_takes_no_commit),

@@ -75,6 +75,39 @@ START_TEST(every_way_of_sending_counts_its_bytes_once)
 }
 END_TEST
 
+enum { EACH = 300, AT_ONCE = 8 };
+
+static void *send_and_take(void *queue)
+{
+  for (int i = 0; i < EACH; i++) {
+    const gq_message message = { .data = "1234567", .size = 7 };
+    unsigned char data[7];
+    size_t size = sizeof data;
+    uint64_t id;
+    if (!thread_status(gq_enqueue(queue, &message, SUPPORT_LONG, &id), GQ_OK)) break;
+    if (!thread_status(gq_dequeue_result(queue, id, data, &size, SUPPORT_LONG), GQ_OK)) break;
+  }
+  return NULL;
+}
+
+START_TEST(however_many_threads_count_nothing_is_lost)
+{
+  enum { ROUNDS = 8 };   /* more threads than have counters of their own */
+  const gq_options options = suite_options("echo");
+  gq_queue *queue = suite_open(&options);
+  for (int round = 0; round < ROUNDS; round++) {
+    for (int i = 0; i < AT_ONCE; i++) suite_start(send_and_take, queue);
+    suite_join();
+  }
+  const gq_statistics s = suite_stats(queue);
+  ck_assert_uint_eq(s.enqueued, ROUNDS * AT_ONCE * EACH);
+  ck_assert_uint_eq(s.bytes_in, ROUNDS * AT_ONCE * EACH * 7);
+  ck_assert_uint_eq(s.bytes_out, ROUNDS * AT_ONCE * EACH * 7);
+  ck_assert_uint_eq(s.unread, 0);
+  suite_close(queue);
+}
+END_TEST
+
 START_TEST(depth_and_in_flight_tell_what_is_unfinished)
 {
   gq_options options = suite_options("test_sleep");
@@ -184,6 +217,7 @@ int main(void)
     SUITE_TEST(counters_begin_at_zero),
     SUITE_TEST(messages_and_bytes_are_counted),
     SUITE_TEST(every_way_of_sending_counts_its_bytes_once),
+    SUITE_TEST(however_many_threads_count_nothing_is_lost),
     SUITE_TEST(depth_and_in_flight_tell_what_is_unfinished),
     SUITE_TEST(failures_and_retries_are_counted),
     SUITE_TEST(latencies_are_measured),
