@@ -13,7 +13,7 @@
 #include "queue.h"
 
 #define SPIN_NS 20000u            /* how long a wait spins before it sleeps */
-#define SPIN_TURNS 32u            /* looks between two at the clock, while spinning */
+#define SPIN_TURNS 32u            /* pauses between two looks at the clock, while spinning */
 #define LONGEST_SLEEP_NS 1000000u
 #define HEALTH_NS 20000000u       /* how often a sleeping wait asks whether the consumer is well */
 
@@ -119,6 +119,16 @@ void gq_wake_all(gq_sleeping *at)
   gq_wake(&at->woken, INT_MAX);
 }
 
+/* Pauses between two looks. The states that a full ring's sender looks at are what the receiver is just writing: each
+ * look takes their line from it, and finds room for one message, so that the next must be waited for again. Whoever is
+ * to make room in a large ring has more than a microsecond's work before it, so the sender may as well look away. */
+static uint32_t patience(const gq_lane *lane, enum gq_until until)
+{
+  const uint32_t pauses = until == GQ_UNTIL_CLOSED ? lane->capacity / 256 : 1;
+
+  return pauses < 1 ? 1 : pauses < SPIN_TURNS / 2 ? pauses : SPIN_TURNS / 2;
+}
+
 gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_until until)
 {
   gq_sleeping *at = until == GQ_UNTIL_CLOSED ? &lane->head->for_room : &lane->head->for_results;
@@ -128,8 +138,9 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_unti
     w->counted = true;
     __atomic_fetch_add(&lane->waiters, 1, __ATOMIC_ACQ_REL);
   }
-  gq_pause();
-  if (w->spinning && ++w->turns % SPIN_TURNS) return GQ_OK;
+  for (uint32_t left = patience(lane, until); left > 0; left--, w->turns++) gq_pause();
+  if (w->spinning && w->turns < SPIN_TURNS) return GQ_OK;
+  w->turns = 0;
   now = gq_now();
   if (!w->begin) {
     w->begin = w->checked = now;
