@@ -35,6 +35,7 @@ struct gq_catch {
   uint32_t flags;             /* of this thread's cell in each window, 8 bits a window */
   uint32_t total;
   bool heavy;                 /* some of them have slots or keys */
+  bool single;                /* it is one, which a warp has soon run, without a key or a dependency */
 };
 
 __device__ __forceinline__ void gq_ask_front(const gq_dev_lane &l, gq_gate *gate)
@@ -116,6 +117,7 @@ __device__ __forceinline__ void gq_sort_out(const gq_dev_queue &q, const gq_curs
   c->total = 0;
   c->flags = 0;
   c->heavy = false;
+  c->single = q.widens;
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++) {
     c->ready[d] = 0;
@@ -125,6 +127,7 @@ __device__ __forceinline__ void gq_sort_out(const gq_dev_queue &q, const gq_curs
     const uint32_t flags = word1 & 0xffu, dependency = word1 >> 8;
     /* A first extension unit that is not all zero: a key, or a slot for the result. */
     const uint32_t special = __ballot_sync(GQ_ALL, (c->unit[d].w[0] | c->unit[d].w[1] | c->unit[d].w[2]) != 0);
+    const uint32_t keyed = __ballot_sync(GQ_ALL, (c->unit[d].w[0] | c->unit[d].w[1]) != 0);
     const bool head_ok = __shfl_sync(GQ_ALL, ok, h);
     const uint32_t there = __ballot_sync(GQ_ALL, head_ok && (ok || u >= gq_needed_units(size, flags, words)));
     const bool ready = !gq_is_taken(q, cursor, d) && (there >> h & group) == group;
@@ -134,7 +137,10 @@ __device__ __forceinline__ void gq_sort_out(const gq_dev_queue &q, const gq_curs
     c->total += __popc(c->ready[d]);
     c->heavy |= __any_sync(GQ_ALL, ready && ((flags & GQ_CELL_SLOT) || dependency ||
                                              ((flags & GQ_CELL_EXT) && (special >> ((h + 1) & 31) & 1))));
+    c->single &= !__any_sync(GQ_ALL, ready && (dependency || size >= GQ_LARGE_BYTES ||
+                                               ((flags & GQ_CELL_EXT) && (keyed >> ((h + 1) & 31) & 1))));
   }
+  c->single &= c->total == 1;
 }
 
 /* Ask for all windows of a chunk of which nothing has been taken. */
@@ -375,7 +381,7 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     if (gq_lane_id() == 0) gq_raise(&l.front()->turn, chunk + 1);
     gate->turn = false;
   }
-  if (q.is_short && c.total <= GQ_DIRECT && !c.heavy) {
+  if (q.is_short && (c.heavy ? c.single : c.total <= GQ_DIRECT)) {
     gq_run_catch(q, stage, lane, chunk, c);
     gate->pace.replied = true;
     gate->pace.since = (uint32_t)clock();

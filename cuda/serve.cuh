@@ -8,7 +8,8 @@
 #include "cuda/stage.cuh"
 
 #define GQ_ALL 0xffffffffu
-#define GQ_LARGE_BYTES 8192u /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
+#define GQ_WIDE_BYTES 4096u  /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
+#define GQ_LARGE_BYTES 8192u /* a message that is better alone with its warp, however many wait */
 #define GQ_FULL_BYTES 4096u  /* what a warp has under way when it copies */
 
 __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
@@ -320,14 +321,15 @@ __device__ __forceinline__ void gq_run_wide(const gq_dev_queue &q, const gq_stag
     gq_judge(o, job, code, reply.size, msg.attempt, gq_inline_bytes(q.limits.units, 16, 0));
 }
 
-/* Run the handler on the messages in `mask`, one a thread, and large ones with all of the warp if the handler can. */
+/* Run the handler on the messages in `mask`, one a thread, and large ones with all of the warp if the handler can.
+ * \p fresh: their cells have just been read. */
 __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t mask,
-                                               const gq_job &job, uint32_t lane, gq_outcome *o)
+                                               const gq_job &job, uint32_t lane, bool fresh, gq_outcome *o)
 {
   const uint32_t t = gq_lane_id();
   const gq_context context = gq_make_context<1>(q, 0, 1);
   const bool runs = (mask >> t & 1) && !job.malformed && !job.cancelled &&
-                    !gq_cancelled_since(q, gq_dev_lane(q, lane), job);
+                    (fresh || !gq_cancelled_since(q, gq_dev_lane(q, lane), job));
   const bool sampled = __any_sync(GQ_ALL, runs && job.position % GQ_SAMPLE == 0);
   uint32_t wide = 0;
 
@@ -335,7 +337,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
   o->size = o->attempts = o->in_slot = 0, o->code = 0;
   gq_fetch_slots(q, __ballot_sync(GQ_ALL, runs), job, lane);
   if constexpr (gq_runs_in<2>)
-    if (q.widens) wide = __ballot_sync(GQ_ALL, runs && job.size >= GQ_LARGE_BYTES);
+    if (q.widens) wide = __ballot_sync(GQ_ALL, runs && job.size >= GQ_WIDE_BYTES);
   if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 0, gq_clock_ns());
   if (runs && !(wide >> t & 1)) {
     gq_msg msg;
@@ -407,7 +409,7 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     mask = __ballot_sync(GQ_ALL, ready);
     if (!mask) return;
     gq_note_batch(q, mask, lane, job.position);
-    gq_run_threads(q, stage, mask, job, lane, &o);
+    gq_run_threads(q, stage, mask, job, lane, direct && first, &o);
     if (!direct || !first) ending = gq_reserve_endings(q, mask, lane);
     gq_outcome_head(head, o, job);
     if (ready && job.key) next = gq_key_finish(l.key(job.position), job.position); /* before anybody sees it done */

@@ -523,11 +523,11 @@ static void expect_sharing(gq_queue *queue, uint64_t id, const uint8_t *data, si
 }
 
 /* A handler that is linked to the kernel is widened like those that are built in: by gq_run_wide() of cuda/serve.cuh,
- * for payloads of 8 KiB and more, if the user chose no scope. On the CPU there is one thread, always. */
+ * for payloads of 4 KiB and more, if the user chose no scope. On the CPU there is one thread, always. */
 START_TEST(a_warp_runs_a_large_message_of_a_source_handler)
 {
   enum { MOST = 100001, MESSAGES = 60 };
-  static const size_t sizes[] = { 0, 31, 200, 8191, 8192, 8193, 9000, MOST };
+  static const size_t sizes[] = { 0, 31, 200, 1025, 4095, 4096, 4097, 8192, 9000, MOST };
   static uint8_t data[MOST];
 
   if (suite_on_cuda() ? !has_toolkit() : !has_c_compiler()) return;
@@ -546,7 +546,7 @@ START_TEST(a_warp_runs_a_large_message_of_a_source_handler)
       for (size_t i = 0; i < MESSAGES; i++) ids[i] = suite_enqueue(queue, data, sizes[i % SUITE_COUNT(sizes)]);
       for (size_t i = 0; i < MESSAGES; i++) {
         const size_t bytes = sizes[i % SUITE_COUNT(sizes)];
-        const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && bytes >= 8192;
+        const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && bytes >= 4096;
 
         expect_sharing(queue, ids[i], data, bytes, scope == GQ_SCOPE_WARP || wide ? GQ_SCOPE_WARP : GQ_SCOPE_THREAD);
       }

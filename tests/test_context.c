@@ -261,15 +261,15 @@ START_TEST(threads_of_a_message_work_together)
 }
 END_TEST
 
-/* By default a handler that says "thread, warp, block" runs in the scope thread, but for payloads of 8 KiB and more. */
+/* By default a handler that says "thread, warp, block" runs in the scope thread, but for payloads of 4 KiB and more. */
 START_TEST(a_warp_runs_a_large_message)
 {
-  static const size_t sizes[] = { 1, 8191, 8192, 8195, 100000 };
+  static const size_t sizes[] = { 1, 1023, 4095, 4096, 4099, 8192, 100000 };
   static uint8_t data[100000];
   for (uint32_t scope = GQ_SCOPE_AUTO; scope <= GQ_SCOPE_THREAD; scope++) {
     gq_queue *queue = open_in_scope("test_context", scope, NULL);
     for (size_t i = 0; i < SUITE_COUNT(sizes); i++) {
-      const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && sizes[i] >= 8192;
+      const bool wide = scope == GQ_SCOPE_AUTO && suite_on_cuda() && sizes[i] >= 4096;
       data[0] = 0;
       const reply_of r = ask(queue, data, sizes[i]);
       expect_context(&r, wide ? GQ_SCOPE_WARP : GQ_SCOPE_THREAD, 256);
