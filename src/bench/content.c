@@ -11,9 +11,8 @@
 
 /* Messages that are different, if their results have to be kept: as many as take this much work or memory. */
 #define REFERENCE_BYTES ((size_t)32 << 20)
-/* Twice as many as are under way, unless the user wants a larger capacity; more would only push messages out of the
- * nearest caches. */
-enum { VARIETY_MAX = 8192, REFERENCE_MAX = 1024 };
+/* No more than is needed, which would push messages out of the nearest caches. */
+enum { VARIETY_LEAST = 8192, REFERENCE_MAX = 1024 };
 
 bool content_matches(const struct content *content, uint64_t number, const void *data, size_t size)
 {
@@ -75,14 +74,23 @@ static bool learn_results(struct bench *bench, struct content *content, const ch
   return fine;
 }
 
-bool content_init(struct bench *bench, struct content *content, size_t size, const char *handler)
+static uint32_t variety_for(const struct bench *bench, uint32_t capacity)
+{
+  uint32_t variety = VARIETY_LEAST;
+
+  if (bench_is_given(&bench->settings, "capacity")) capacity = bench->settings.queue.capacity;
+  while (variety < 2 * capacity) variety *= 2; /* a capacity is 2^20 at most */
+  return variety;
+}
+
+bool content_init(struct bench *bench, struct content *content, size_t size, const char *handler, uint32_t capacity)
 {
   const char *name = handler ? handler : bench->settings.queue.handler;
 
   memset(content, 0, sizeof *content);
   content->size = content->result_bytes = size;
   content->echoes = strcmp(name, "echo") == 0;
-  content->variety = content->echoes ? VARIETY_MAX : REFERENCE_MAX;
+  content->variety = content->echoes ? variety_for(bench, capacity) : REFERENCE_MAX;
   if (!content->echoes)
     while (content->variety > 4 && content->variety * size > REFERENCE_BYTES) content->variety /= 2;
   content->tells_number = content->echoes && size >= 8;

@@ -29,8 +29,10 @@ struct content {
   size_t result_bytes;      /**< the largest of them */
 };
 
-/** Contents for messages of \p size bytes to the bench's handler, or to \p handler if it is not NULL. */
-bool content_init(struct bench *bench, struct content *content, size_t size, const char *handler);
+/** Contents for messages of \p size bytes to the bench's handler, or to \p handler if it is not NULL.
+ * \param capacity  the queue's, unless the user says another: echoes repeat after twice as many messages at the earliest,
+ *                  so that what was left in a cell by the message before cannot pass for the one that belongs there */
+bool content_init(struct bench *bench, struct content *content, size_t size, const char *handler, uint32_t capacity);
 void content_free(struct content *content);
 
 static inline const void *content_payload(const struct content *content, uint64_t number)

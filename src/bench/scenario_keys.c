@@ -18,7 +18,7 @@ bool scenario_keys(struct bench *bench)
   bool fine = true;
   size_t i;
 
-  if (!content_init(bench, &content, payload, NULL)) return false;
+  if (!content_init(bench, &content, payload, NULL, CAPACITY)) return false;
   for (i = 0; fine && i < counts.count; i++) {
     struct point *point = point_new("keys", "gpuqueue");
     struct trial trial;

@@ -4,13 +4,15 @@
 #include "scenarios.h"
 #include "trial.h"
 
+enum { CAPACITY = 4096 };
+
 static bool measure(struct bench *bench, const struct content *content)
 {
   struct point *point = point_new("latency", "gpuqueue");
   struct trial trial;
 
   point_number(point, "payload", (double)content->size);
-  trial_init(&trial, bench, &content, content->size, 1, 4096);
+  trial_init(&trial, bench, &content, content->size, 1, CAPACITY);
   trial.latency = true;
   return trial_run(bench, &trial, point);
 }
@@ -25,7 +27,7 @@ bool scenario_latency(struct bench *bench)
   for (i = 0; fine && i < sizes.count; i++) {
     struct content content;
 
-    if (!content_init(bench, &content, sizes.values[i], NULL)) return false;
+    if (!content_init(bench, &content, sizes.values[i], NULL, CAPACITY)) return false;
     fine = peers_latency(bench, "latency", &content) && cuda_peers_latency(bench, "latency", &content) &&
            measure(bench, &content);
     content_free(&content);

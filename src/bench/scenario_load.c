@@ -73,7 +73,7 @@ bool scenario_load(struct bench *bench)
     struct content content;
     struct list rates;
 
-    if (!content_init(bench, &content, sizes.values[i], NULL)) return false;
+    if (!content_init(bench, &content, sizes.values[i], NULL, CAPACITY)) return false;
     fine = choose_rates(bench, &content, &rates);
     for (k = 0; fine && k < rates.count; k++) fine = measure(bench, &content, (double)rates.values[k]);
     content_free(&content);

@@ -27,7 +27,7 @@ static bool measure_sizes(struct bench *bench)
   bool fine = true;
 
   for (made = 0; fine && made < SIZES; made++) {
-    fine = content_init(bench, &contents[made], sizes[made], NULL);
+    fine = content_init(bench, &contents[made], sizes[made], NULL, CAPACITY);
     pointers[made] = &contents[made];
     if (!fine) break;
   }
@@ -162,8 +162,8 @@ bool scenario_mixed(struct bench *bench)
   bool fine;
 
   if (!measure_sizes(bench)) return false;
-  if (!content_init(bench, &small, SMALL, NULL)) return false;
-  fine = content_init(bench, &large, LARGE, NULL);
+  if (!content_init(bench, &small, SMALL, NULL, CAPACITY)) return false;
+  fine = content_init(bench, &large, LARGE, NULL, CAPACITY);
   if (fine) {
     fine = measure_small(bench, &small, &large);
     content_free(&large);

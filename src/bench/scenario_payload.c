@@ -54,7 +54,7 @@ static bool measure(struct bench *bench, const char *handler, size_t payload)
   struct trial trial;
   bool fine;
 
-  if (!content_init(bench, &content, payload, handler)) return false;
+  if (!content_init(bench, &content, payload, handler, CAPACITY)) return false;
   fine = payload > PEER_BYTES || peers_rate(bench, "payload", handler, contents, threads, true, batch);
   if (fine) {
     point = point_new("payload", "gpuqueue");

@@ -38,7 +38,7 @@ bool scenario_scopes(struct bench *bench)
   for (i = 0; fine && i < sizes.count; i++) {
     struct content content;
 
-    if (!content_init(bench, &content, sizes.values[i], NULL)) return false;
+    if (!content_init(bench, &content, sizes.values[i], NULL, CAPACITY)) return false;
     if (given || !any) fine = measure(bench, &content, bench->settings.queue.scope);
     else
       for (scope = GQ_SCOPE_THREAD; fine && scope <= GQ_SCOPE_BLOCK; scope++) fine = measure(bench, &content, scope);

@@ -14,7 +14,7 @@ bool scenario_threads(struct bench *bench)
   bool fine = true;
   size_t i;
 
-  if (!content_init(bench, &content, payload, NULL)) return false;
+  if (!content_init(bench, &content, payload, NULL, CAPACITY)) return false;
   for (i = 0; fine && i < counts.count; i++) {
     const unsigned threads = (unsigned)counts.values[i];
     struct point *point = point_new("threads", "gpuqueue");

@@ -62,7 +62,7 @@ static bool measure_payload(struct bench *bench, size_t payload)
   bool fine = true;
   size_t i, k;
 
-  if (!content_init(bench, &content, payload, NULL)) return false;
+  if (!content_init(bench, &content, payload, NULL, CAPACITY)) return false;
   for (i = 0; fine && i < threads.count; i++) {
     fine = cuda_peers_rate(bench, "throughput", &content, (unsigned)threads.values[i]);
     for (k = 0; fine && k < 2; k++) {

@@ -16,7 +16,7 @@
 #include "session.h"
 #include "trial.h"
 
-enum { SAMPLES_MAX = 100000, SAMPLES_LEAST = 20 };
+enum { SAMPLES_MAX = 100000, SAMPLES_LEAST = 20, CAPACITY = 4096 };
 /* How long is watched what a parked queue costs. */
 #define WATCHED_S 0.5
 
@@ -137,11 +137,11 @@ bool scenario_wake(struct bench *bench)
   struct content content;
   bool fine;
 
-  if (!content_init(bench, &content, payload, NULL)) return false;
+  if (!content_init(bench, &content, payload, NULL, CAPACITY)) return false;
   point = new_point(bench, &content, NULL);
   enqueue = new_point(bench, &content, "enqueue");
   bench_expect(bench, "scenario wake", bench->settings.seconds + 60 * 1e-6 * bench->settings.queue.park_us);
-  fine = session_start(bench, &session, content.size, 1, 4096);
+  fine = session_start(bench, &session, content.size, 1, CAPACITY);
   if (fine) {
     fine = measure(bench, &session, &content, &point->figures, &enqueue->figures);
     session_close(&session);
