@@ -185,7 +185,7 @@ static void take_completion(struct pipeline *p, const gq_completion *completion,
   }
   p->piece->messages++;
   if (completion->status == GQ_OK) {
-    const struct origin origin = {NULL, chunk->data + record->at, record->size};
+    const struct origin origin = {NULL, chunk->data ? chunk->data + record->at : NULL, record->size};
 
     p->piece->result_bytes += completion->size;
     result_print(&p->piece->text, p->run, completion, p->run->settings->with_input ? &origin : NULL);
@@ -219,6 +219,7 @@ static bool receive_some(struct pipeline *p, int64_t wait_ns)
     const uint64_t number = in_order ? p->received + i : completions[i].id - p->first_id;
 
     take_completion(p, &completions[i], &p->pending[number & p->mask]);
+    p->pending[number & p->mask].chunk = NULL; /* which may be gone */
   }
   gq_release(p->lane, completions, count);
   p->received += count;
@@ -293,6 +294,7 @@ bool pipeline_fail_suspect(struct pipeline *p, const gq_completion *suspect)
   struct failure failure;
 
   if (p->sent == 0 || suspect->id < p->first_id || number >= p->sent) return false;
+  if (!pending->chunk) return true; /* its result came all the same, and was printed */
   failure = failure_of(pending->chunk, pending->record);
   result_fail(p->run, suspect, &failure);
   return true;
