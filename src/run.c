@@ -53,18 +53,20 @@ static bool files_may_exceed(const struct settings *settings, uint64_t most)
 
 /** The arena for input of large messages. The usual one has room for few of them, which is enough only if there are
  * many lanes. \return 0: the usual one */
-static uint64_t choose_arena(const struct settings *settings, unsigned pipelines, uint64_t input_total)
+static uint64_t choose_arena(const struct settings *settings, uint64_t input_total)
 {
   const uint64_t all = 256 * 1024 * 1024, usual = all / 4, large_record = 64 * 1024;
+  const uint32_t lanes = settings->queue.lanes;
   bool is_large = false;
 
-  if (settings->queue.arena_bytes || all / pipelines <= usual) return 0;
+  if (settings->queue.arena_bytes || all / lanes <= usual) return 0;
   if (settings->framing == FRAMING_FILES) is_large = files_may_exceed(settings, usual);
   if (settings->framing == FRAMING_FIXED)
     is_large = settings->record_bytes >= large_record && (!input_total || input_total > usual);
-  return is_large ? all / pipelines : 0;
+  return is_large ? all / lanes : 0;
 }
 
+/** \param arena_bytes  to be tried first; 0: the usual ones only */
 static gq_status open_queue(struct run *run, gq_options *queue, uint64_t arena_bytes)
 {
   gq_status status;
@@ -73,7 +75,11 @@ static gq_status open_queue(struct run *run, gq_options *queue, uint64_t arena_b
   queue->arena_bytes = arena_bytes;
   status = gq_init(&run->queue, queue);
   queue->arena_bytes = 0;
-  /* it is too small for the largest result, or too large for this machine */
+  /* Is it too small for the largest result, or too large for this machine, or is it why the CPU was taken? */
+  if (status == GQ_OK && queue->backend == GQ_BACKEND_AUTO && gq_running_backend(run->queue) == GQ_BACKEND_CPU) {
+    gq_shutdown(run->queue, 0);
+    return gq_init(&run->queue, queue);
+  }
   return status == GQ_INVALID || status == GQ_NO_MEMORY ? gq_init(&run->queue, queue) : status;
 }
 
@@ -105,7 +111,7 @@ static int open_run(struct run *run, struct settings *settings)
     if (!run->dead_letters) return EXIT_SYSTEM;
   }
   if (settings->queue.lanes < run->pipelines) settings->queue.lanes = run->pipelines;
-  status = open_queue(run, &settings->queue, choose_arena(settings, run->pipelines, input_total));
+  status = open_queue(run, &settings->queue, choose_arena(settings, input_total));
   if (status != GQ_OK) {
     complain("%s", gq_last_error());
     if (run->dead_letters) dead_letters_close(run->dead_letters);
