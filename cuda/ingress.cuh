@@ -11,7 +11,8 @@
 #define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
 #define GQ_LOOKS 32u        /* fruitless looks, of some 10 us, between two at all of a chunk */
 #define GQ_NAPS 1024u       /* naps, of some 1 us, between two looks at a chunk that nothing has been seen of */
-#define GQ_TURN_WAIT 40000u /* cycles that a warp waits for its turn between two looks */
+#define GQ_TURN_WAIT 400000u /* cycles, 0.2 ms, that a warp waits for its turn between two looks; if one is under way
+                                when the turn comes, the message is late */
 #define GQ_TURN_SEEN 200u   /* cycles by which a warp sees its turn later than the client is answered, about */
 
 /* What a warp knows of its place in a lane. */
@@ -59,11 +60,19 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
 }
 
+/* Whether the ingress warps are to do something else than to fetch. */
+__device__ __forceinline__ bool gq_is_called_off(const gq_dev_queue &q)
+{
+  const uint32_t word = gq_ld32(&q.shared->phase, GQ_RELAXED, GQ_GPU);
+
+  return word >> 16 == (q.epoch & 0xffffu) && (word & 3u) != GQ_RUN;
+}
+
 /* While messages come one by one, the warp of the next chunk waits for the last message of the chunk before, and takes
  * the reply to it for its own: it looks when the client's next message is due. If it kept reading, a read would be
  * under way at any time, and a message in each chunk up to a whole read late. In bulk nobody waits.
- * \return whether it is this warp's turn. If not, a look now and then will do: messages may become whole out of
- * order. */
+ * \return whether it is this warp's turn. If not, a look at all of the chunk now and then will do: messages may become
+ * whole out of order. */
 __device__ __forceinline__ bool gq_await_turn(const gq_dev_queue &q, const gq_dev_lane &l, uint64_t chunk,
                                               gq_gate *gate)
 {
@@ -74,8 +83,10 @@ __device__ __forceinline__ bool gq_await_turn(const gq_dev_queue &q, const gq_de
   turn = gq_broadcast(gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU), 0);
   if (turn < chunk) {
     do {
-      if (gq_broadcast((uint32_t)clock() - begin, 0) > GQ_TURN_WAIT) return false;
+      const bool called_off = gq_is_called_off(q); /* both loads are under way at once */
+
       turn = gq_broadcast(gq_ld64(&l.front()->turn, GQ_RELAXED, GQ_GPU), 0);
+      if (gq_broadcast((uint32_t)called_off | ((uint32_t)clock() - begin > GQ_TURN_WAIT), 0)) return false;
     } while (turn < chunk);
     gate->pace.replied = turn == chunk;
     gate->pace.since = (uint32_t)clock() - GQ_TURN_SEEN;
@@ -265,14 +276,13 @@ __device__ __forceinline__ bool gq_visit_front(const gq_dev_queue &q, const gq_s
   const uint32_t d = gq_front_window(q, *cursor);
   const uint64_t chunk = cursor->chunk, window = (chunk * GQ_WINDOWS + d) * 32;
   const uint32_t untaken = gq_chunk_cells(q) - __popc(cursor->got);
-  const uint32_t most = gq_await_turn(q, l, chunk, gate) ? GQ_READS : 1;
   uint32_t h = 32;
   gq_glance g;
 
   c->total = 0;
   gq_hold_back(gate->pace);
   gq_read_until_new(&g, gq_chunk_units(q, l, chunk) + d * 32, gq_chunk_tag(q, chunk), !gq_is_taken(q, *cursor, d),
-                    q.heads, most);
+                    q.heads);
   gq_learn_hold(&gate->pace, g.reads, g.mask != 0);
   if (!g.mask) return true;
   gate->turn = true; /* traffic has come this far, whatever is missing behind it */
@@ -362,8 +372,13 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
       }
       gate->burst = true;
     }
-    if (gate->burst) gq_look_everywhere(q, l, *cursor, &c);
-    else done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
+    if (!gate->burst) gate->burst = !gq_await_turn(q, l, chunk, gate);
+    if (gate->burst) {
+      gq_look_everywhere(q, l, *cursor, &c);
+      if (c.total) gate->turn = true;
+    } else {
+      done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
+    }
   }
   gate->idle = c.total ? 0 : gate->idle + 1;
   gate->burst = c.total >= cells || gate->idle % GQ_LOOKS == GQ_LOOKS - 1; /* behind a hole there may be more */

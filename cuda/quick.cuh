@@ -42,10 +42,10 @@ struct gq_glance {
   uint32_t reads;
 };
 
-/* Read a window until some cell's head is new, or \p most times. The head is written last: a cell without it is not
+/* Read a window until some cell's head is new, or GQ_READS times. The head is written last: a cell without it is not
  * worth looking at, and counts as not there. \p is_new: this thread's cell has not been taken. */
 __device__ __forceinline__ void gq_read_until_new(gq_glance *g, const gq_unit *from, uint32_t tag, bool is_new,
-                                                  uint32_t heads, uint32_t most)
+                                                  uint32_t heads)
 {
   g->reads = 0;
 #pragma unroll 1
@@ -53,7 +53,7 @@ __device__ __forceinline__ void gq_read_until_new(gq_glance *g, const gq_unit *f
     g->unit = gq_unit_ld_sys(from);
     g->mask = __ballot_sync(GQ_ALL, is_new && g->unit.w[3] == tag);
     g->reads++;
-  } while (!(g->mask & heads) && g->reads < most);
+  } while (!(g->mask & heads) && g->reads < GQ_READS);
   if (!(g->mask & heads)) g->mask = 0;
 }
 
