@@ -354,7 +354,8 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
   const gq_dev_lane l(q, lane);
   const uint32_t cells = 32u >> q.units_log2;
   const uint64_t chunk = cursor->chunk;
-  bool done = false;
+  bool done = false, peeks = false;
+  gq_unit peek;
   gq_catch c;
 
   if (gate->ahead) {
@@ -377,11 +378,17 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
       gq_look_everywhere(q, l, *cursor, &c);
       if (c.total) gate->turn = true;
     } else {
+      const uint32_t d = gq_front_window(q, *cursor) + 1;
+
+      peeks = cells == 1 && d < GQ_WINDOWS;
+      if (peeks) peek = gq_unit_ld_sys(gq_chunk_units(q, l, chunk) + d * 32);
       done = gq_visit_front(q, stage, lane, l, cursor, gate, &c);
     }
   }
   gate->idle = c.total ? 0 : gate->idle + 1;
-  gate->burst = c.total >= cells || gate->idle % GQ_LOOKS == GQ_LOOKS - 1; /* behind a hole there may be more */
+  /* A window full of messages; of messages as large as a window, two. Behind a hole there may be more, too. */
+  gate->burst = c.total >= (cells > 1 ? cells : 2) || gate->idle % GQ_LOOKS == GQ_LOOKS - 1 ||
+                (peeks && c.total && __any_sync(GQ_ALL, peek.w[3] == gq_chunk_tag(q, chunk)));
   if (done || c.total == 0) return c.total;
   if (gq_lane_id() == 0) {
     gq_dev_count(&q.shared->counters.taken, c.total);
