@@ -9,6 +9,7 @@
 
 #define GQ_ALL 0xffffffffu
 #define GQ_WIDE_BYTES 4096u  /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
+#define GQ_WIDE_ALONE 512u   /* the same, of one that comes alone and has a warp to itself anyhow */
 #define GQ_LARGE_BYTES 8192u /* a message that is better alone with its warp, however many wait */
 #define GQ_FULL_BYTES 4096u  /* what a warp has under way when it copies */
 
@@ -337,7 +338,7 @@ __device__ __forceinline__ void gq_run_threads(const gq_dev_queue &q, const gq_s
   o->size = o->attempts = o->in_slot = 0, o->code = 0;
   gq_fetch_slots(q, __ballot_sync(GQ_ALL, runs), job, lane);
   if constexpr (gq_runs_in<2>)
-    if (q.widens) wide = __ballot_sync(GQ_ALL, runs && job.size >= GQ_WIDE_BYTES);
+    if (q.widens) wide = __ballot_sync(GQ_ALL, runs && job.size >= (fresh ? GQ_WIDE_ALONE : GQ_WIDE_BYTES));
   if (sampled && runs) gq_stamp(gq_dev_lane(q, lane), q.limits, job.position, 0, gq_clock_ns());
   if (runs && !(wide >> t & 1)) {
     gq_msg msg;
