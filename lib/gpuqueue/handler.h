@@ -271,19 +271,31 @@ GQ_DEVICE void gq_sync(const gq_context *ctx)
 GQ_DEVICE void gq_copy(const gq_context *ctx, void *to, const void *from, uint32_t size)
 {
 #if defined(__CUDA_ARCH__)
-  const uint32_t words = size / 4, quads = size / 16;
-  uint32_t i;
+  const uint32_t words = size / 4, quads = size / 16, step = ctx->ranks;
+  const uint4 *f = (const uint4 *)from;
+  uint32_t i = ctx->rank;
+  uint4 *t = (uint4 *)to;
 
-  for (i = ctx->rank; i + 3 * ctx->ranks < quads; i += 4 * ctx->ranks) { /* four loads under way at once */
-    const uint4 a = ((const uint4 *)from)[i], b = ((const uint4 *)from)[i + ctx->ranks];
-    const uint4 c = ((const uint4 *)from)[i + 2 * ctx->ranks], d = ((const uint4 *)from)[i + 3 * ctx->ranks];
+  if (step > 1)
+    for (; i + 7 * step < quads; i += 8 * step) { /* memory is far: eight loads under way at once */
+      uint4 q[8];
 
-    ((uint4 *)to)[i] = a, ((uint4 *)to)[i + ctx->ranks] = b;
-    ((uint4 *)to)[i + 2 * ctx->ranks] = c, ((uint4 *)to)[i + 3 * ctx->ranks] = d;
+#pragma unroll
+      for (uint32_t k = 0; k < 8; k++) q[k] = f[i + k * step];
+#pragma unroll
+      for (uint32_t k = 0; k < 8; k++) t[i + k * step] = q[k];
+    }
+  for (; i + 3 * step < quads; i += 4 * step) {
+    uint4 q[4];
+
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++) q[k] = f[i + k * step];
+#pragma unroll
+    for (uint32_t k = 0; k < 4; k++) t[i + k * step] = q[k];
   }
-  for (; i < quads; i += ctx->ranks) ((uint4 *)to)[i] = ((const uint4 *)from)[i];
-  for (i = quads * 4 + ctx->rank; i < words; i += ctx->ranks) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i];
-  for (i = words * 4 + ctx->rank; i < size; i += ctx->ranks) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+  for (; i < quads; i += step) t[i] = f[i];
+  for (i = quads * 4 + ctx->rank; i < words; i += step) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i];
+  for (i = words * 4 + ctx->rank; i < size; i += step) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
 #else
   (void)ctx;
   if (size) __builtin_memcpy(to, from, size);
