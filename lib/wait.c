@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 
 #define SPIN_NS 20000u            /* how long a wait spins before it sleeps */
 #define SPIN_TURNS 32u            /* pauses between two looks at the clock, while spinning */
+#define SLACK_NS 1000             /* ns by which the timer of a short sleep may be late */
+#define SLACK_MATTERS_NS 500000u  /* longer sleeps may be late by the usual slack */
 #define LONGEST_SLEEP_NS 1000000u
 #define HEALTH_NS 20000000u       /* how often a sleeping wait asks whether the consumer is well */
 
@@ -95,6 +98,17 @@ void gq_wake(gq_a32 *word, int threads)
   syscall(SYS_futex, &word->v, FUTEX_WAKE, threads, NULL, NULL, 0);
 }
 
+/* gq_sleep_on() for a client. The kernel lets timers of a thread be late by its slack, 50 us unless somebody has set
+ * it, to wake several at once; results of a GPU, which can wake nobody, would come late by that much. */
+static void sleep_briefly(gq_a32 *word, uint32_t seen, uint64_t ns)
+{
+  const int slack = ns < SLACK_MATTERS_NS ? prctl(PR_GET_TIMERSLACK) : -1;
+
+  if (slack > SLACK_NS) prctl(PR_SET_TIMERSLACK, (unsigned long)SLACK_NS);
+  gq_sleep_on(word, seen, ns);
+  if (slack > SLACK_NS) prctl(PR_SET_TIMERSLACK, (unsigned long)slack);
+}
+
 static bool is_over(const gq_core *core, const gq_lane *lane, enum gq_until until)
 {
   if (until == GQ_UNTIL_CLOSED && gq_is_closed(core, lane)) return true;
@@ -169,7 +183,7 @@ gq_status gq_wait_turn(gq_waiting *w, gq_core *core, gq_lane *lane, enum gq_unti
   sleep = (now - w->begin) / 8;
   if (sleep > LONGEST_SLEEP_NS) sleep = LONGEST_SLEEP_NS;
   if (sleep > w->deadline - now) sleep = w->deadline - now;
-  gq_sleep_on(&at->woken, w->seen, sleep);
+  sleep_briefly(&at->woken, w->seen, sleep);
   announce(w, at);
   return GQ_OK;
 }
