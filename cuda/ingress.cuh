@@ -60,7 +60,8 @@ __device__ __forceinline__ bool gq_may_poll(const gq_dev_lane &l, uint64_t chunk
   return chunk <= seen || (chunk <= eager && gate->idle < GQ_IDLE_POLLS);
 }
 
-/* Whether the ingress warps are to do something else than to fetch. */
+/* Whether the ingress warps are to do something else than to fetch. gq_phase_now(), which they then obey, acquires, so
+ * that nothing could be asked for at the same time. */
 __device__ __forceinline__ bool gq_is_called_off(const gq_dev_queue &q)
 {
   const uint32_t word = gq_ld32(&q.shared->phase, GQ_RELAXED, GQ_GPU);

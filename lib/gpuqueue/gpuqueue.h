@@ -130,7 +130,8 @@ typedef struct gq_options {
 typedef enum gq_backend { GQ_BACKEND_AUTO = 0, GQ_BACKEND_CUDA = 1, GQ_BACKEND_CPU = 2 } gq_backend;
 
 /** How many device threads run the handler on one message. GQ_SCOPE_AUTO is the first scope that the handler declares; if
- * that is a thread, and the handler can run in a warp, too, a warp runs each message of 4 KiB or more. */
+ * that is a thread, and the handler can run in a warp, too, a warp runs each message of 4 KiB or more, and may run one
+ * that comes alone from 512 bytes on. */
 typedef enum gq_scope { GQ_SCOPE_AUTO = 0, GQ_SCOPE_THREAD = 1, GQ_SCOPE_WARP = 2, GQ_SCOPE_BLOCK = 3 } gq_scope;
 
 /** A row of the option table, for programs that offer the options by name. The strings are static. */
