@@ -15,6 +15,8 @@
 
 #define SMALLEST_RING_LOG2 7u /* the device fetches ring cells in windows: see cuda/ingress.cuh */
 #define SMALLEST_ARENA (16ull << 20)
+#define USUAL_CELL 128u
+#define LARGEST_CELL 512u
 
 const char *gq_version(void)
 {
@@ -31,6 +33,18 @@ static uint64_t power_of_two(uint64_t at_least)
   return p;
 }
 
+/* Where the user leaves it open: the smallest cell from the usual one on that takes every message and every result, so
+ * that none needs a slot; the usual one where there are messages that no cell takes. */
+static uint32_t choose_cell(const gq_lane_shape *shape)
+{
+  const uint64_t most = shape->max_message_bytes > shape->max_result_bytes ? shape->max_message_bytes
+                                                                           : shape->max_result_bytes;
+
+  for (uint32_t bytes = USUAL_CELL; bytes <= LARGEST_CELL; bytes *= 2)
+    if (most <= gq_inline_bytes(bytes / 16, shape->unit_bytes, 0)) return bytes;
+  return USUAL_CELL;
+}
+
 static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_options *o)
 {
   const gq_declaration *h = c->handler->declared;
@@ -39,14 +53,14 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
   memset(shape, 0, sizeof *shape);
   shape->capacity = o->capacity;
   shape->unit_bytes = gq_host_unit_bytes();
-  shape->cell_bytes = o->cell_bytes ? o->cell_bytes : 128;
-  if (shape->unit_bytes == 8 && shape->cell_bytes == 64) shape->cell_bytes = 128; /* head and extension need 72 */
   shape->ring_log2 = SMALLEST_RING_LOG2;
   while ((1u << shape->ring_log2) < o->capacity) shape->ring_log2++;
   shape->max_message_bytes = o->max_message_bytes;
   shape->max_result_bytes = o->max_result_bytes ? o->max_result_bytes
                                                 : h->multiplier * o->max_message_bytes + h->constant;
   if (shape->max_result_bytes > GQ_MOST_RESULT) shape->max_result_bytes = GQ_MOST_RESULT;
+  shape->cell_bytes = o->cell_bytes ? o->cell_bytes : choose_cell(shape);
+  if (shape->unit_bytes == 8 && shape->cell_bytes == 64) shape->cell_bytes = 128; /* head and extension need 72 */
   shape->ordered = o->ordered != 0;
   shape->handler_multiplier = h->multiplier;
   shape->handler_constant = h->constant;

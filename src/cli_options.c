@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LARGEST_CELL 512u /* that a ring can have */
+
 static bool apply_arg(struct settings *settings, const char *value)
 {
   if (!strchr(value, '=') || *value == '=') {
@@ -364,7 +366,12 @@ int settings_parse(struct settings *settings, int argc, char **argv)
     outcome = parse_one(settings, argument, &arguments);
     if (outcome != SETTINGS_READY) return outcome;
   }
-  return names_handler(settings) && fits_together(settings) ? SETTINGS_READY : usage_error();
+  if (!names_handler(settings) || !fits_together(settings)) return usage_error();
+  /* Nothing larger comes, so that cells are chosen that take all of them. Of larger ones none takes any, and with less
+   * memory set aside fewer would be on their way at once. */
+  if (settings->framing == FRAMING_FIXED && settings->record_bytes < LARGEST_CELL)
+    settings->queue.max_message_bytes = settings->record_bytes;
+  return SETTINGS_READY;
 }
 
 void settings_free(struct settings *settings)

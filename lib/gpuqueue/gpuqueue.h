@@ -90,9 +90,10 @@ typedef struct gq_options {
   uint32_t capacity;          /**< per lane, how far the newest message may be ahead of the oldest whose result has
                                    not been taken and released: one that is left unread, or takes long, lets
                                    capacity - 1 others pass and then holds new ones up */
-  uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: 128. What fits a cell is sent in it: 36, 84, 180 or 372
-                                   bytes (12, 60, 156 or 348 with a key or tag; less on a CPU that cannot store 16
-                                   bytes in one piece, see gq_system_info, where 64 means 128). What does not takes
+  uint32_t cell_bytes;        /**< 64, 128, 256 or 512; 0: the smallest from 128 on that takes the largest message and
+                                   the largest result, or 128 if none does. What fits a cell is sent in it: 36, 84, 180
+                                   or 372 bytes (12, 60, 156 or 348 with a key or tag; less on a CPU that cannot store
+                                   16 bytes in one piece, see gq_system_info, where 64 means 128). What does not takes
                                    arena memory and a further read over PCIe: about three times as long */
   uint64_t max_message_bytes; /**< largest payload */
   uint64_t max_result_bytes;  /**< largest result; 0: what the handler declares for the largest message */
