@@ -83,7 +83,7 @@ run_tests() {
   has_unit_tests || ./config.status --recheck
   has_unit_tests || fail "configure does not find the Check library: see $build_dir/config.log"
   make -j"$(nproc)"
-  make check
+  make -j"$(nproc)" check
 }
 
 # The main job on real input: the checksum of each file of this tree, as sha256sum would print it, and accepts it.
