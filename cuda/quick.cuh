@@ -77,7 +77,7 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
   if (has_ext && __shfl_sync(GQ_ALL, g.unit.w[0] | g.unit.w[1] | g.unit.w[2], h + 1)) return 32; /* a key, or a slot */
 
   const gq_dev_lane l(q, lane);
-  uint64_t tag = 0, ending = 0;
+  uint64_t tag = 0, ending = position;
 
   /* Now, so that the next warp knows by the time of the reply: see gq_await_turn(). */
   if (is_last && t == 0) gq_raise(&l.front()->turn, window / (GQ_WINDOWS * 32) + 1);
@@ -133,9 +133,9 @@ __device__ __forceinline__ uint32_t gq_run_quick(const gq_dev_queue &q, const gq
   if (t == 0) {
     gq_dev_counters *counters = &q.shared->counters;
 
-    if (!q.limits.ordered) /* [O1] after the cell, as in gq_serve_threads() */
-      gq_st64(&l.endings()[gq_ending_index(ending, q.limits.ring_log2)],
-              gq_ending_word(ending, position, q.limits.ring_log2), GQ_RELAXED, GQ_SYS);
+    /* [O1] after the cell, as in gq_serve_threads() */
+    gq_st64(&l.endings()[gq_ending_index(ending, q.limits.ring_log2)],
+            gq_ending_word(ending, position, q.limits.ring_log2), GQ_RELAXED, GQ_SYS);
     gq_dev_count(&counters->taken, 1);
     if ((head1 >> 8 & 0xff) == 0) gq_dev_count(&counters->completed, 1);
     else gq_dev_count(&counters->failed, 1);

@@ -180,14 +180,15 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
 }
 
 /* Entries in the completion order for all threads in `mask`, all lanes at once. \return this thread's. */
-__device__ __forceinline__ uint64_t gq_reserve_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane)
+__device__ __forceinline__ uint64_t gq_reserve_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane,
+                                                       uint64_t position)
 {
   const uint32_t t = gq_lane_id();
   const bool mine = mask >> t & 1;
   const uint32_t same = __match_any_sync(GQ_ALL, mine ? lane : GQ_ALL), leader = __ffs(same) - 1;
   uint64_t d = 0;
 
-  if (q.limits.ordered) return 0;
+  if (q.limits.ordered) return position;
   if (mine && t == leader) d = gq_add64(gq_dev_lane(q, lane).ended(), (uint64_t)__popc(same), GQ_RELAXED);
   return __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
 }
@@ -195,7 +196,7 @@ __device__ __forceinline__ uint64_t gq_reserve_endings(const gq_dev_queue &q, ui
 __device__ __forceinline__ void gq_post_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane, uint64_t position,
                                                 uint64_t d)
 {
-  if (q.limits.ordered || !(mask >> gq_lane_id() & 1)) return;
+  if (!(mask >> gq_lane_id() & 1)) return;
   /* [O1] the tag licenses a poller to look at the position that it names */
   gq_st64(&gq_dev_lane(q, lane).endings()[gq_ending_index(d, q.limits.ring_log2)],
           gq_ending_word(d, position, q.limits.ring_log2), GQ_RELAXED, GQ_SYS);
@@ -411,11 +412,11 @@ __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, u
     if (!mask) return;
     gq_note_batch(q, mask, lane, job.position);
     gq_run_threads(q, stage, mask, job, lane, direct && first, &o);
-    if (!direct || !first) ending = gq_reserve_endings(q, mask, lane);
+    if (!direct || !first || q.limits.ordered) ending = gq_reserve_endings(q, mask, lane, job.position);
     gq_outcome_head(head, o, job);
     if (ready && job.key) next = gq_key_finish(l.key(job.position), job.position); /* before anybody sees it done */
     gq_post_cells(q, stage, mask, head, lane, job.position);
-    if (direct && first) ending = __shfl_sync(GQ_ALL, reserved, 0) + t; /* it has had the time to come */
+    if (direct && first && !q.limits.ordered) ending = __shfl_sync(GQ_ALL, reserved, 0) + t; /* it has come by now */
     gq_post_endings(q, mask, lane, job.position, ending); /* last: warps are not stopped one without the other */
     gq_count_outcomes(q, mask, o);
     if (__any_sync(GQ_ALL, ready && job.key)) {
@@ -485,7 +486,7 @@ __device__ __forceinline__ uint64_t gq_finish_group(const gq_dev_queue &q, const
   gq_outcome_head(head, o, job);
   if (job.key && gq_lane_id() == 0) next = gq_key_finish(l.key(job.position), job.position);
   gq_post_cells(q, stage, 1, head, lane, job.position);
-  gq_post_endings(q, 1, lane, job.position, gq_reserve_endings(q, 1, lane));
+  gq_post_endings(q, 1, lane, job.position, gq_reserve_endings(q, 1, lane, job.position));
   gq_count_outcomes(q, 1, o);
   if (job.key) {
     gq_fence_sys();

@@ -101,19 +101,17 @@ void gq_cpu_complete(worker *w, const fetched *f, const gq_job *job, const gq_ou
   const uint32_t in_slot = o->status == GQ_OK && o->size > inline_room;
   const uint32_t bytes = o->status == GQ_OK && !in_slot ? o->size : 0;
   gq_cell_view view;
+  uint64_t d;
 
   count(w, o);
   gq_bump(&w->counters.finished, 1);
   gq_completion_head(view.head, o->size, (in_slot ? GQ_CELL_SLOT : 0u) | job->recall, o->status, o->attempts, o->code);
   if (o->status != GQ_OK) view.head[1] |= GQ_CELL_SLOT; /* no inline bytes, whatever the size says */
-  if (!c->limits.ordered) {
-    const uint64_t d = gq_add64(&s->ended, 1, GQ_RELAXED);
-
-    /* [O1] release: licenses a poller to look at the position that it names. Before the cell, because this thread may
-     * be preempted between the two: see gq_ending_word(). */
-    gq_st64(&lane->endings[gq_ending_index(d, lane->ring_log2)], gq_ending_word(d, f->position, lane->ring_log2),
-            GQ_RELEASE, GQ_SYS);
-  }
+  d = c->limits.ordered ? f->position : gq_add64(&s->ended, 1, GQ_RELAXED);
+  /* [O1] release: licenses a poller to look at the position that it names. Before the cell, because this thread may be
+   * preempted between the two: see gq_ending_word(). */
+  gq_st64(&lane->endings[gq_ending_index(d, lane->ring_log2)], gq_ending_word(d, f->position, lane->ring_log2),
+          GQ_RELEASE, GQ_SYS);
   /* [C1] release: licenses the client to read the result, and [C2] the result slot */
   gq_cell_put(lane->completions + (f->position & lane->ring_mask) * lane->units, lane->unit_bytes,
               gq_tag(f->position, lane->ring_log2), &view, o->result, bytes);
@@ -150,12 +148,12 @@ GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, c
                           const gq_outcome *outcomes)
 {
   const gq_cells completions = gq_lane_cells(lane, lane->completions);
-  const bool ordered = w->state->c->limits.ordered;
-  uint64_t d = 0;
+  uint64_t d;
 
   for (uint32_t i = 0; i < n; i++) count(w, &outcomes[i]);
   gq_bump(&w->counters.finished, n);
-  if (!ordered) d = gq_add64(&w->state->sources[lane->index].ended, n, GQ_RELAXED);
+  /* The positions follow one another. */
+  d = w->state->c->limits.ordered ? f->position : gq_add64(&w->state->sources[lane->index].ended, n, GQ_RELAXED);
   for (uint32_t i = 0; i < n; i++, d++, f++) {
     const gq_outcome *o = &outcomes[i];
     const bool is_ok = o->status == GQ_OK;
@@ -163,9 +161,9 @@ GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, c
     gq_cell_view view;
 
     gq_completion_head(view.head, o->size, is_ok ? recall : recall | GQ_CELL_SLOT, o->status, o->attempts, o->code);
-    if (!ordered) /* [O1] release: as in gq_cpu_complete() */
-      gq_st64(&lane->endings[gq_ending_index(d, completions.ring_log2)],
-              gq_ending_word(d, f->position, completions.ring_log2), GQ_RELEASE, GQ_SYS);
+    /* [O1] release: as in gq_cpu_complete() */
+    gq_st64(&lane->endings[gq_ending_index(d, completions.ring_log2)],
+            gq_ending_word(d, f->position, completions.ring_log2), GQ_RELEASE, GQ_SYS);
     /* [C1] release: licenses the client to read the result */
     gq_cell_put(gq_cells_at(completions, f->position), unit_bytes, gq_tag(f->position, completions.ring_log2), &view,
                 o->result, is_ok ? o->size : 0);

@@ -109,7 +109,6 @@ gq_status gq_lane_create(gq_lane *lane, uint32_t index, const gq_lane_shape *sha
   lane->index = index;
   lane->max_message_bytes = shape->max_message_bytes;
   lane->max_result_bytes = shape->max_result_bytes;
-  lane->ordered = shape->ordered;
   lane->handler_multiplier = shape->handler_multiplier;
   lane->handler_constant = shape->handler_constant;
   lane->plain_below = plain_below(lane);

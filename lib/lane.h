@@ -69,7 +69,6 @@ typedef struct gq_lane {
   uint32_t units, unit_bytes, ring_log2, capacity, index;
   uint64_t ring_mask;
   uint64_t max_message_bytes, max_result_bytes;
-  bool ordered;
   uint32_t closed, ended;               /* atomic: its handle is ending; its unfinished messages are given up */
   uint64_t total_bytes;                 /* of the mapping */
   uint32_t handler_multiplier;          /* the handler's bound of the result: multiplier * size + constant */
@@ -89,7 +88,6 @@ typedef struct gq_lane {
 typedef struct gq_lane_shape {
   uint32_t capacity, cell_bytes, unit_bytes, ring_log2;
   uint64_t arena_bytes, max_message_bytes, max_result_bytes;
-  bool ordered;
   uint32_t handler_multiplier, handler_constant;
 } gq_lane_shape;
 

@@ -71,7 +71,7 @@ typedef struct gq_limits {
   uint32_t attempts;
   uint64_t max_message_bytes, max_result_bytes;
   uint64_t arena_bytes;
-  uint32_t ordered;          /* no completion-order ring is kept */
+  uint32_t ordered;          /* completions are given out by position: entry d of their order is position d's */
   uint32_t handler;          /* row of the handler table */
 } gq_limits;
 
@@ -131,7 +131,8 @@ GQ_CONSUMER void gq_completion_head(uint32_t *head, uint32_t size, uint32_t flag
 }
 
 /* ----------------------------------------------------------------------------------------- completion order
- * A ring of 2N words says which message ended d-th, for those who poll. N would not do: while the message of entry d
+ * A ring of 2N words says which message ended d-th, for those who poll, or in an ordered lane that that of position d
+ * has ended. N would not do: while the message of entry d
  * waits to be taken, those that were claimed before it and not yet done (less than capacity), and those claimed after
  * it (less than capacity too) may all end and be taken by id. */
 

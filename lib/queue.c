@@ -61,7 +61,6 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
   if (shape->max_result_bytes > GQ_MOST_RESULT) shape->max_result_bytes = GQ_MOST_RESULT;
   shape->cell_bytes = o->cell_bytes ? o->cell_bytes : choose_cell(shape);
   if (shape->unit_bytes == 8 && shape->cell_bytes == 64) shape->cell_bytes = 128; /* head and extension need 72 */
-  shape->ordered = o->ordered != 0;
   shape->handler_multiplier = h->multiplier;
   shape->handler_constant = h->constant;
   need = gq_arena_rounded(shape->max_message_bytes) + gq_arena_rounded(shape->max_result_bytes);
@@ -79,7 +78,7 @@ static gq_status choose_shape(gq_lane_shape *shape, gq_consumption *c, const gq_
   c->limits.max_message_bytes = shape->max_message_bytes;
   c->limits.max_result_bytes = shape->max_result_bytes;
   c->limits.arena_bytes = shape->arena_bytes;
-  c->limits.ordered = shape->ordered;
+  c->limits.ordered = o->ordered != 0;
   c->limits.handler = c->handler->id;
   return GQ_OK;
 }

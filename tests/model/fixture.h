@@ -100,7 +100,6 @@ void fixture::begin(const shape &s, unsigned clients)
   lane.units = s.units, lane.unit_bytes = 8;
   lane.ring_log2 = s.ring_log2, lane.ring_mask = (1u << s.ring_log2) - 1, lane.capacity = s.capacity, lane.index = 0;
   lane.max_message_bytes = lane.max_result_bytes = LARGE;
-  lane.ordered = s.ordered;
   lane.handler_multiplier = 1, lane.handler_constant = 0;
   lane.key_lock.m = &key_lock;
   lane.key_last = key_last;
