@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A lane's completions in the order in which they are given out: the one in which they ended, or in an ordered lane the
  * one in which they were enqueued. In both the entries of the order say what has ended, and in an ordered lane entry d
- * is that of position d. A poller that waits reads entries and no results, of which the consumer still writes some: eight
- * entries are one line, and each line that is read then has to be taken away again for its next piece, one after the
- * other, as a bus's writes go in order. Reading results instead held all lanes at 3 M messages/s at small capacities.
+ * is that of position d. A poller that waits reads entries and no results, of which the consumer still writes some:
+ * eight entries are one line, and each line that is read then has to be taken away again for its next piece, one after
+ * the other, as a bus's writes go in order. Reading results instead held all lanes at 3 M messages a second where
+ * capacities were small.
  *
  * A message's order entry, state and cell lie in lines that others have written last, so each is a cache miss; they are
  * looked up for many messages at once, with nothing in between that waits for one of them. */

@@ -413,7 +413,7 @@ GQ_DEVICE void gq_store_u64_be(uint8_t *at, uint64_t n)
   gq_store_u32_be(at + 4, (uint32_t)n), gq_store_u32_be(at, (uint32_t)(n >> 32));
 }
 
-/** Numbers at an address that is a multiple of their size, as in a payload: on the device one access, not one a byte. */
+/** Numbers at an address that is a multiple of their size, as in a payload: one access on the device, not one a byte. */
 GQ_DEVICE uint32_t gq_load_aligned_u32_le(const uint8_t *at)
 {
 #if defined(__CUDACC__)
