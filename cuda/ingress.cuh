@@ -6,8 +6,8 @@
 #define GQ_INGRESS_CUH
 #include "cuda/quick.cuh"
 
-#define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them, or one if
-                             * it fills a window: a chunk of such has four, and workers take 32 at a time */
+#define GQ_DIRECT 4u        /* up to this many short messages at once are run by the warp that fetched them, unless
+                             * they are a whole chunk: more are coming then, and workers take 32 at a time */
 #define GQ_PHASE_TURNS 8u   /* fruitful looks between two looks at the phase, which cost 0.5 us */
 #define GQ_IDLE_POLLS 16u   /* fruitless looks after which a warp ahead of the traffic stops polling */
 #define GQ_LOOKS 32u        /* fruitless looks, of some 10 us, between two at all of a chunk */
@@ -405,7 +405,7 @@ __device__ __forceinline__ uint32_t gq_visit(const gq_dev_queue &q, const gq_sta
     if (gq_lane_id() == 0) gq_raise(&l.front()->turn, chunk + 1);
     gate->turn = false;
   }
-  if (q.is_short && (c.heavy ? c.single : c.total <= (cells > 1 ? GQ_DIRECT : 1u))) {
+  if (q.is_short && (c.heavy ? c.single : c.total <= GQ_DIRECT && c.total < gq_chunk_cells(q))) {
     gq_run_catch(q, stage, lane, chunk, c);
     gate->pace.replied = true;
     gate->pace.since = (uint32_t)clock();
