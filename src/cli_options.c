@@ -8,7 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGEST_CELL 512u /* that a ring can have */
+#define TAG_BYTES 24u /* of a cell, with what else stands beside a tag */
+
+/* The cell for messages of which all have this size: the smallest from the usual one on that takes them. \return 0, the
+ * library's choice, if none does. Where the CPU cannot store 16 bytes in one piece cells take less (see gq_system_info),
+ * and some sizes go the usual way in spite of it. */
+static uint32_t cell_that_takes(uint64_t bytes)
+{
+  for (uint32_t cell = 128; cell <= 512; cell *= 2)
+    if (bytes <= cell / 4 * 3 - 12) return cell;
+  return 0;
+}
 
 static bool apply_arg(struct settings *settings, const char *value)
 {
@@ -367,10 +377,8 @@ int settings_parse(struct settings *settings, int argc, char **argv)
     if (outcome != SETTINGS_READY) return outcome;
   }
   if (!names_handler(settings) || !fits_together(settings)) return usage_error();
-  /* Nothing larger comes, so that cells are chosen that take all of them. Of larger ones none takes any, and with less
-   * memory set aside fewer would be on their way at once. */
-  if (settings->framing == FRAMING_FIXED && settings->record_bytes < LARGEST_CELL)
-    settings->queue.max_message_bytes = settings->record_bytes;
+  if (settings->framing == FRAMING_FIXED && settings->queue.cell_bytes == 0)
+    settings->queue.cell_bytes = cell_that_takes(settings->record_bytes + (settings->tags ? TAG_BYTES : 0));
   return SETTINGS_READY;
 }
 

@@ -4,7 +4,7 @@
 
 
 static const stress_plan plans[] = {
-  { .name = "stress_laps of 2", .kind = { .max_message_bytes = 120 }, .capacity = 2, .lanes = 1,
+  { .name = "stress_laps of 2", .kind = { .max_message_bytes = 120 }, .capacity = 2, .lanes = 1, .cell_bytes = 128,
     .producers = 2, .pollers = 2, .batch = 2 },
   { .name = "stress_laps of 3", .kind = { .max_message_bytes = 300 }, .capacity = 3, .lanes = 1, .cell_bytes = 64,
     .producers = 3, .takers = 2, .batch = 5 },

@@ -19,7 +19,8 @@
  * same order; the type is 0 for a call and 1 for a put. (The command prints them with --output-format raw.)
  *
  * A line of results may have 131 bytes, more than a cell of 128 has room for; most have some 60. The option
- * `max_result_bytes`, at 80 say, spares them the way through the arena, or `cell_bytes` at 256.
+ * `max_result_bytes`, at 80 say, spares them the way through the arena, or `cell_bytes` at 256, which is also what
+ * `max_message_bytes` up to 49 gives.
  *
  * All is computed in double. exp(), log() and erfc() may differ in their last bit between backends, and so may the
  * last digit of a result.

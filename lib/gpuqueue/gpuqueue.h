@@ -94,7 +94,9 @@ typedef struct gq_options {
                                    the largest result, or 128 if none does. What fits a cell is sent in it: 36, 84, 180
                                    or 372 bytes (12, 60, 156 or 348 with a key or tag; less on a CPU that cannot store
                                    16 bytes in one piece, see gq_system_info, where 64 means 128). What does not takes
-                                   arena memory and a further read over PCIe: about three times as long */
+                                   arena memory and a further read over PCIe: about three times as long. A lane's rings
+                                   take 2 * capacity * cell_bytes; with cells of 256 and 512 a GPU with little shared
+                                   memory runs fewer warps. Where most messages are short, 128 may serve better */
   uint64_t max_message_bytes; /**< largest payload */
   uint64_t max_result_bytes;  /**< largest result; 0: what the handler declares for the largest message */
   uint64_t arena_bytes;       /**< memory per lane for payloads and results too large for a cell; 0: enough

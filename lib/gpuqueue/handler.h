@@ -134,7 +134,8 @@ typedef gq_string gq_arg_string;
 #define GQ_OUTPUT(form) "output " #form "\n"            /**< how results are shown: raw (the default), hex or text */
 /** A message of n bytes gives at most \p multiplier * n + \p constant bytes; needed in every declaration. */
 #define GQ_RESULT(multiplier, constant) "result " GQ_TEXT_(multiplier) " " GQ_TEXT_(constant) "\n"
-/** A payload that fits a cell takes a few microseconds at most, so that whoever fetched it may run it at once. */
+/** A payload that fits a cell, up to 372 bytes, takes a few microseconds at most, so that whoever fetched it may run it
+ * at once. */
 #define GQ_SHORT "short\n"
 /** It can use a state (option `state`), or cannot do without. GQ_STATE_BYTES: one of at least n bytes, filled up with
  * zeros, also when none is given. */

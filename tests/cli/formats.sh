@@ -49,6 +49,28 @@ fixed_cuts_at_the_size() {
   expect_status 0 'fixed hex' run --handler crc32c --input-format fixed:3 in && expect_out fixed 364b3fb7364b3fb7
 }
 
+# What the queue keeps in host memory says which cells it has.
+host_bytes_of() { # OPTION...
+  expect_status 0 "$*" run --handler crc32c --threads 1 --stats=json "$@" in
+  sed -n 's/.*"host_bytes":\([0-9]*\).*/\1/p' err
+}
+
+fixed_sizes_have_cells_that_take_them() {
+  for case in '20 128' '60 128' '60 128 --tags' '61 256 --tags' '85 256' '157 512 --tags' '181 512' '349 128 --tags' \
+    '373 128'; do
+    # shellcheck disable=SC2086  # size, cell, and an option or none
+    set -- $case
+    size=$1 cell=$2
+    shift 2
+    head -c "$size" /dev/zero >in
+    got=$(host_bytes_of "$@" --input-format "fixed:$size")
+    wanted=$(host_bytes_of "$@" --cell-bytes "$cell" --input-format nul)
+    [ -n "$got" ] && [ "$got" = "$wanted" ] || fail "fixed:$size $*: $got bytes, not $wanted as with cells of $cell"
+  done
+  got=$(host_bytes_of --cell-bytes 64 --input-format fixed:373)
+  [ "$got" = "$(host_bytes_of --cell-bytes 64 --input-format nul)" ] || fail "--cell-bytes 64 was not kept: $got"
+}
+
 output_formats() {
   printf 'abc\n' >in
   expect_status 0 hex run --handler echo --output-format hex in && expect_out hex '616263\n'
@@ -84,4 +106,4 @@ order_is_kept_or_given_up() {
 }
 
 for_each_backend lines_are_messages files_are_read_in_turn nul_keeps_newlines len32_frames_both_sides \
-  fixed_cuts_at_the_size output_formats large_messages order_is_kept_or_given_up
+  fixed_cuts_at_the_size fixed_sizes_have_cells_that_take_them output_formats large_messages order_is_kept_or_given_up
