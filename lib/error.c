@@ -52,7 +52,7 @@ gq_status gq_fail(gq_status status, const char *format, ...)
     vsnprintf(all, (size_t)length + 1, format, again);
   va_end(again);
   va_end(arguments);
-  memcpy(last_error, text, sizeof text);
+  memcpy(last_error, text, strlen(text) + 1); /* and not all of it, for a full ring is said to be full often */
   set_long_error(all);
   return status;
 }
