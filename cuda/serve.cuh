@@ -183,12 +183,12 @@ __device__ __forceinline__ void gq_post_cells(const gq_dev_queue &q, const gq_st
 __device__ __forceinline__ uint64_t gq_reserve_endings(const gq_dev_queue &q, uint32_t mask, uint32_t lane,
                                                        uint64_t position)
 {
+  if (q.limits.ordered) return position;
   const uint32_t t = gq_lane_id();
   const bool mine = mask >> t & 1;
   const uint32_t same = __match_any_sync(GQ_ALL, mine ? lane : GQ_ALL), leader = __ffs(same) - 1;
   uint64_t d = 0;
 
-  if (q.limits.ordered) return position;
   if (mine && t == leader) d = gq_add64(gq_dev_lane(q, lane).ended(), (uint64_t)__popc(same), GQ_RELAXED);
   return __shfl_sync(GQ_ALL, d, leader) + __popc(same & ((1u << t) - 1));
 }
@@ -379,7 +379,7 @@ __device__ __forceinline__ void gq_recall_cells(const gq_dev_queue &q, const gq_
 
 /* Serve the staged messages 0 to count - 1, one a thread, and then those that waited for them by key.
  * \p direct: they are of one lane, depend on none, and have `count` entries in its completion order from the number on
- * that thread 0 has in \p reserved. */
+ * that thread 0 has in \p reserved, unless the lane is ordered. */
 template <bool direct>
 __device__ void gq_serve_threads(const gq_dev_queue &q, const gq_stage &stage, uint32_t count, uint64_t reserved)
 {

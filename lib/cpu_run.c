@@ -152,7 +152,6 @@ GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, c
 
   for (uint32_t i = 0; i < n; i++) count(w, &outcomes[i]);
   gq_bump(&w->counters.finished, n);
-  /* The positions follow one another. */
   d = w->state->c->limits.ordered ? f->position : gq_add64(&w->state->sources[lane->index].ended, n, GQ_RELAXED);
   for (uint32_t i = 0; i < n; i++, d++, f++) {
     const gq_outcome *o = &outcomes[i];

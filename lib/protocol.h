@@ -132,9 +132,8 @@ GQ_CONSUMER void gq_completion_head(uint32_t *head, uint32_t size, uint32_t flag
 
 /* ----------------------------------------------------------------------------------------- completion order
  * A ring of 2N words says which message ended d-th, for those who poll, or in an ordered lane that that of position d
- * has ended. N would not do: while the message of entry d
- * waits to be taken, those that were claimed before it and not yet done (less than capacity), and those claimed after
- * it (less than capacity too) may all end and be taken by id. */
+ * has ended. N would not do: while the message of entry d waits to be taken, those that were claimed before it and not
+ * yet done (less than capacity), and those claimed after it (less than capacity too) may all end and be taken by id. */
 
 /** Index of entry \p d of the completion order. */
 GQ_CONSUMER uint64_t gq_ending_index(uint64_t d, unsigned ring_log2) { return d & ((2ull << ring_log2) - 1); }

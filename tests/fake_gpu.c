@@ -85,9 +85,8 @@ static int serve(const launch *l, uint32_t lane)
   if (!read_cell(l, lane, &in, payload)) return 0;
   gq_add64(&counters->taken, 1, GQ_RELAXED);
   gq_completion_head(out.head, in.head[0], 0, 0, 1, 0);
-  if (!limits->ordered)
-    gq_st64(&endings[gq_ending_index(*cursor, limits->ring_log2)],
-            gq_ending_word(*cursor, *cursor, limits->ring_log2), GQ_RELEASE, GQ_SYS);
+  gq_st64(&endings[gq_ending_index(*cursor, limits->ring_log2)],
+          gq_ending_word(*cursor, *cursor, limits->ring_log2), GQ_RELEASE, GQ_SYS);
   gq_cell_put(completions + (*cursor & mask) * limits->units, limits->unit_bytes, gq_tag(*cursor, limits->ring_log2),
               &out, payload, in.head[0]);
   gq_add64(&counters->completed, 1, GQ_RELAXED);

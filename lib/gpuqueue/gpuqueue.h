@@ -186,7 +186,8 @@ GQ_API gq_status gq_init(gq_queue **queue, const gq_options *options);
  * \return GQ_OK; GQ_FULL if all `lanes` of the options are open; GQ_SHUT_DOWN. */
 GQ_API gq_status gq_open_lane(gq_queue *queue, gq_queue **lane);
 
-/** Wait until every message enqueued on this handle's lane before the call has finished. Results stay to be read.
+/** Wait until every message enqueued on this handle's lane before the call has finished. Results stay to be read; the
+ * last may be a moment on their way to gq_poll() still, which gq_wait() waits for.
  * \return GQ_OK; GQ_TIMEOUT; GQ_DEVICE_LOST; GQ_SHUT_DOWN. May sleep. */
 GQ_API gq_status gq_drain(gq_queue *queue, int64_t timeout_ns);
 

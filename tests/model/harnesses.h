@@ -113,6 +113,7 @@ typedef poll_test<false, 1, 2, 2, 8> poll_rarely; /* entries of the completion o
 typedef poll_test<false, 1, 2, 2, 3, true> poll_short;
 typedef poll_test<false, 1, 2, 2, 8, true> poll_rarely_short;
 typedef poll_test<true, 1, 2, 1> poll_ordered;
+typedef poll_test<true, 1, 2, 2, 8> poll_ordered_rarely;
 typedef poll_test<true, 2, 3, 1> poll_part_of_ring;
 
 /* The poller has begun to take without exchanges, two at once, when the first comes by an id [O2]. */

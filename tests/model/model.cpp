@@ -26,6 +26,7 @@ static const harness harnesses[] = {
   {"poll_short", rl::simulate<poll_short>, 5000, 3000, false},
   {"poll_rarely_short", rl::simulate<poll_rarely_short>, 12000, 2000, true},
   {"poll_ordered", rl::simulate<poll_ordered>, 5000, 2000, false},
+  {"poll_ordered_rarely", rl::simulate<poll_ordered_rarely>, 12000, 2000, true},
   {"poll_part_of_ring", rl::simulate<poll_part_of_ring>, 5000, 2000, false},
   {"ids_come_later", rl::simulate<ids_come_later>, 10000, 5000, false},
   {"ids_come_later_ordered", rl::simulate<ids_come_later_ordered>, 10000, 5000, false},
