@@ -52,6 +52,7 @@ gq_status gq_fail(gq_status status, const char *format, ...)
     vsnprintf(all, (size_t)length + 1, format, again);
   va_end(again);
   va_end(arguments);
+  if (length < 0) text[0] = '\0'; /* a format that the C library refuses */
   memcpy(last_error, text, strlen(text) + 1); /* and not all of it, for a full ring is said to be full often */
   set_long_error(all);
   return status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arguments of `gpuqueue run`: the command's own options, and every option of the library's table. */
+#include "cells.h"
 #include "cli.h"
 #include "settings.h"
 
@@ -8,17 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_BYTES 24u /* of a cell, with what else stands beside a tag */
-
-/* The cell for messages of which all have this size: the smallest from the usual one on that takes them. \return 0, the
- * library's choice, if none does. Where the CPU cannot store 16 bytes in one piece cells take less (see gq_system_info),
- * and some sizes go the usual way in spite of it. */
-static uint32_t cell_that_takes(uint64_t bytes)
-{
-  for (uint32_t cell = 128; cell <= 512; cell *= 2)
-    if (bytes <= cell / 4 * 3 - 12) return cell;
-  return 0;
-}
+#define USUAL_CELL 128u
 
 static bool apply_arg(struct settings *settings, const char *value)
 {
@@ -378,7 +369,8 @@ int settings_parse(struct settings *settings, int argc, char **argv)
   }
   if (!names_handler(settings) || !fits_together(settings)) return usage_error();
   if (settings->framing == FRAMING_FIXED && settings->queue.cell_bytes == 0)
-    settings->queue.cell_bytes = cell_that_takes(settings->record_bytes + (settings->tags ? TAG_BYTES : 0));
+    settings->queue.cell_bytes = cell_that_takes(settings->record_bytes + (settings->tags ? CELL_TAG_BYTES : 0),
+                                                 USUAL_CELL);
   return SETTINGS_READY;
 }
 

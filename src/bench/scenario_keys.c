@@ -28,7 +28,7 @@ bool scenario_keys(struct bench *bench)
     point_number(point, "threads", threads);
     point->beside = counts.values[i] ? unordered : NULL;
     point->beside_name = "unordered";
-    trial_init(&trial, bench, (const struct content *const *)&contents, payload + SESSION_TAG_BYTES, threads, CAPACITY);
+    trial_init(&trial, bench, (const struct content *const *)&contents, payload + CELL_TAG_BYTES, threads, CAPACITY);
     trial.traffic.keys = counts.values[i];
     trial.traffic.timed = true; /* all carry a number, or the comparison would be with shorter messages */
     trial.latency = trial.rate = true;

@@ -18,7 +18,7 @@ static bool measure(struct bench *bench, const struct content *content, double r
   point_number(point, "payload", (double)content->size);
   point_number(point, "offered", rate);
   bench_expect(bench, "scenario load", bench->settings.seconds);
-  fine = session_start(bench, &session, content->size + SESSION_TAG_BYTES, 1, CAPACITY);
+  fine = session_start(bench, &session, content->size + CELL_TAG_BYTES, 1, CAPACITY);
   if (fine) {
     fine = openloop_measure(bench, session.lanes[0], content, rate, bench->settings.seconds, &point->figures);
     session_close(&session);
@@ -49,7 +49,7 @@ static bool choose_rates(struct bench *bench, const struct content *content, str
   if (rates->count) return point_drop(point), true;
   point_number(point, "payload", (double)content->size);
   point_word(point, "offered", "all");
-  trial_init(&trial, bench, &content, content->size + SESSION_TAG_BYTES, 1, CAPACITY);
+  trial_init(&trial, bench, &content, content->size + CELL_TAG_BYTES, 1, CAPACITY);
   trial.traffic.timed = true; /* as in what follows */
   trial.rate = true;
   if (!trial_run(bench, &trial, point)) return false;

@@ -22,24 +22,13 @@ static uint64_t plan_arena(uint64_t payload, unsigned lanes, uint64_t capacity)
   return wanted > least ? wanted : least;
 }
 
-/** The smallest cell that takes the payload, or 0 for the usual one, where none does. */
-static uint32_t plan_cell(uint64_t payload)
-{
-  static const struct { uint32_t bytes, holds; } cells[] = {{64, 36}, {128, 84}, {256, 180}, {512, 372}};
-  size_t i;
-
-  for (i = 0; i < sizeof cells / sizeof *cells; i++)
-    if (payload <= cells[i].holds) return cells[i].bytes;
-  return 0;
-}
-
 void session_plan(const struct bench *bench, gq_options *options, size_t payload, unsigned lanes, uint32_t capacity)
 {
   const struct bench_settings *settings = &bench->settings;
 
   options->lanes = lanes;
   if (!bench_is_given(settings, "capacity")) options->capacity = capacity;
-  if (!bench_is_given(settings, "cell_bytes")) options->cell_bytes = plan_cell(payload);
+  if (!bench_is_given(settings, "cell_bytes")) options->cell_bytes = cell_that_takes(payload, 0);
   if (!bench_is_given(settings, "max_message_bytes") || options->max_message_bytes < payload)
     options->max_message_bytes = payload > 64 ? payload : 64;
   if (!bench_is_given(settings, "arena_bytes")) options->arena_bytes = plan_arena(payload, lanes, options->capacity);

@@ -10,6 +10,8 @@
 
 #include <gpuqueue/gpuqueue.h>
 
+#include "../cells.h"
+
 struct bench;
 struct figures;
 
@@ -18,10 +20,8 @@ struct session {
   unsigned lane_count;
 };
 
-/** What a tag takes in a cell: it counts as payload when a session is planned. */
-enum { SESSION_TAG_BYTES = 24 };
-
-/** Set what the user did not say for messages of up to \p payload bytes: sizes, memory, lanes, capacity. */
+/** Set what the user did not say for messages of up to \p payload bytes, tags (CELL_TAG_BYTES) counted: sizes, memory,
+ * lanes, capacity. */
 void session_plan(const struct bench *bench, gq_options *options, size_t payload, unsigned lanes, uint32_t capacity);
 
 /** Open a queue with all the lanes that \p options say. */

@@ -14,7 +14,7 @@ void trial_init(struct trial *trial, const struct bench *bench, const struct con
 {
   memset(trial, 0, sizeof *trial);
   trial->options = bench->settings.queue;
-  session_plan(bench, &trial->options, payload + (content[0]->tells_number ? 0 : SESSION_TAG_BYTES), lanes, capacity);
+  session_plan(bench, &trial->options, payload + (content[0]->tells_number ? 0 : CELL_TAG_BYTES), lanes, capacity);
   trial->traffic = (struct traffic){
     .contents = content, .content_count = 1, .lane_count = lanes, .threads = lanes, .separate = true,
     .calls = CALLS_BATCH, .batch = BATCH, .seconds = bench->settings.seconds,
