@@ -315,16 +315,16 @@ __device__ __forceinline__ uint32_t gq_cells_of(const gq_dev_queue &q, const gq_
   return taken;
 }
 
-/* Tell the workers of thread scope how many of the messages that wait are large. */
+/* Tell the workers of thread scope how much of what waits is large. */
 __device__ __forceinline__ void gq_count_large(const gq_dev_queue &q, const gq_catch &c)
 {
-  uint32_t large = 0;
+  uint32_t weight = 0;
 
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++)
-    large += __popc(__ballot_sync(GQ_ALL, (c.ready[d] >> gq_lane_id() & 1) &&
-                                          gq_is_large(c.unit[d].w[0], c.flags >> (d * 8))));
-  if (large && gq_lane_id() == 0) gq_add32(&q.shared->ring.large, large, GQ_RELAXED);
+    if (c.ready[d] >> gq_lane_id() & 1) weight += gq_weight(c.unit[d].w[0], c.flags >> (d * 8));
+  weight = gq_warp_sum(weight);
+  if (weight && gq_lane_id() == 0) gq_add32(&q.shared->ring.large, weight, GQ_RELAXED);
 }
 
 /* Put what was found into the resident ring, and ask meanwhile for what the next visit will look at, in chunk \p then:
@@ -335,7 +335,7 @@ __device__ __forceinline__ void gq_push_catch(const gq_dev_queue &q, uint32_t la
   const gq_dev_lane l(q, lane);
   uint32_t first = 0;
 
-  if (c.heavy && q.is_short) gq_count_large(q, c);
+  if (c.heavy && (q.is_short || q.widens)) gq_count_large(q, c);
   if (gq_lane_id() == 0) first = gq_ring_reserve(&q.shared->ring, c.total);
   first = __shfl_sync(GQ_ALL, first, 0);
   if (!gq_await_free(q, first, c.total)) return;

@@ -11,6 +11,7 @@
 #define GQ_WIDE_BYTES 4096u  /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
 #define GQ_WIDE_ALONE 512u   /* the same, of one that comes alone and has a warp to itself anyhow */
 #define GQ_LARGE_BYTES 8192u /* a message that is better alone with its warp, however many wait */
+#define GQ_MOST_WEIGHT 32u   /* the most, in these, that a warp takes at once of large messages that it runs one by one */
 #define GQ_FULL_BYTES 4096u  /* what a warp has under way when it copies */
 
 __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
@@ -43,10 +44,10 @@ __device__ __forceinline__ gq_context gq_make_context(const gq_dev_queue &q, uin
   return c;
 }
 
-/* Of a cell with these head words: whether its payload lies in a slot and is large. */
-__device__ __forceinline__ bool gq_is_large(uint32_t size, uint32_t flags)
+/* Of a cell with these head words: how large its payload is, if it lies in a slot, in GQ_LARGE_BYTES. */
+__device__ __forceinline__ uint32_t gq_weight(uint32_t size, uint32_t flags)
 {
-  return size >= GQ_LARGE_BYTES && (flags & GQ_CELL_SLOT);
+  return flags & GQ_CELL_SLOT ? min(size / GQ_LARGE_BYTES, GQ_MOST_WEIGHT) : 0;
 }
 
 /* What thread `from` has, to all of the warp. */

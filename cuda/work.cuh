@@ -48,17 +48,20 @@ __device__ __forceinline__ bool gq_load_entries(const gq_dev_queue &q, const gq_
   return true;
 }
 
-/* Claim up to `max` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
+/* Claim up to `most` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
  * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
  * warps; of short ones, which cost a warp about as much however many there are, some more are taken (see the kernel's
- * rates in doc/performance.md), unless some are large. Called by one thread. */
-__device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t max, uint32_t servers,
+ * rates in doc/performance.md), unless some are large. Large ones that all of a warp runs one after another are taken
+ * a few at a time however many wait: the last would wait for all, and the client's memory with it. Called by one
+ * thread. */
+__device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t most, uint32_t servers,
                                                    uint32_t *first)
 {
   const uint32_t waiting = gq_ring_waiting(&q.shared->ring), large = gq_ld32(&q.shared->ring.large, GQ_RELAXED, GQ_GPU);
-  const uint32_t share = waiting / servers + (q.is_short && large == 0 ? 16 : 1);
+  uint32_t share = waiting / servers + (q.is_short && large == 0 ? 16 : 1);
 
-  return waiting ? gq_ring_claim(&q.shared->ring, share < max ? share : max, first) : 0;
+  if (q.widens && large && share * large > waiting * GQ_MOST_WEIGHT) share = max(waiting * GQ_MOST_WEIGHT / large, 1u);
+  return waiting ? gq_ring_claim(&q.shared->ring, min(share, most), first) : 0;
 }
 
 /* The staged messages 0 to n - 1 wait no more: see gq_count_large(). */
@@ -66,10 +69,13 @@ __device__ __forceinline__ void gq_count_off_large(const gq_dev_queue &q, const 
 {
   const uint32_t t = gq_lane_id();
 
+  if (!q.is_short && !q.widens) return;
   __syncwarp(); /* the heads were stored by other threads */
-  const uint32_t large = __popc(__ballot_sync(GQ_ALL, t < n && gq_is_large(stage.head(t)[0], stage.head(t)[1])));
+  uint32_t weight = t < n ? gq_weight(stage.head(t)[0], stage.head(t)[1]) : 0;
 
-  if (q.is_short && large && t == 0) gq_add32(&q.shared->ring.large, 0u - large, GQ_RELAXED);
+  if (!__any_sync(GQ_ALL, weight)) return;
+  weight = gq_warp_sum(weight);
+  if (t == 0) gq_add32(&q.shared->ring.large, 0u - weight, GQ_RELAXED);
 }
 
 /* A warp's worth of work in thread and warp scope. */

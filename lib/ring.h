@@ -21,7 +21,7 @@ typedef struct gq_ring_counts {
   gq_a32 tail; /* written by workers */
   uint32_t pad1[31];
   gq_a32 tokens; /* written by both */
-  gq_a32 large;  /* about how many of them stand for a large message; only the GPU's workers ask */
+  gq_a32 large;  /* about how much of them is large, in 8 KiB; only the GPU's workers ask */
   uint32_t pad2[30];
 } gq_ring_counts;
 
