@@ -7,19 +7,19 @@
 #include "../cli.h"
 #include "bench.h"
 
-/* The arena hands out memory in pieces of this. */
-#define GRANULE ((uint64_t)256)
+#define SMALLEST_SLOT ((uint64_t)256)
 #define LARGE_MESSAGE ((uint64_t)1 << 20)
+#define UNDER_WAY ((uint64_t)64 << 20) /* of much more in all, what is measured is host memory, not the bus */
 
 /** Memory of a lane: for capacity messages with their results where that is not much, for four always. */
 static uint64_t plan_arena(uint64_t payload, unsigned lanes, uint64_t capacity)
 {
-  const uint64_t most = ((uint64_t)256 << 20) / lanes;
-  const uint64_t pair = 2 * ((payload + GRANULE - 1) / GRANULE * GRANULE + GRANULE), least = 4 * pair;
-  uint64_t wanted = capacity * pair;
+  const uint64_t most = UNDER_WAY / lanes;
+  uint64_t slot = SMALLEST_SLOT, wanted;
 
-  if (wanted > most) wanted = most;
-  return wanted > least ? wanted : least;
+  while (slot + CELL_TAG_BYTES < payload) slot *= 2; /* what the arena hands out; tags lie in cells */
+  wanted = capacity * 2 * slot < most ? capacity * 2 * slot : most;
+  return wanted > 8 * slot ? wanted : 8 * slot;
 }
 
 void session_plan(const struct bench *bench, gq_options *options, size_t payload, unsigned lanes, uint32_t capacity)
