@@ -96,6 +96,7 @@ static bool run_once(struct bench *bench, struct flow *flow, uint64_t count, dou
   if (fine) crew_go(&crew);
   crew_end(&crew);
   *took = (double)(schedule.done - flow->begin) * 1e-9;
+  if (*took < flow->pause_ns * 1e-9 * (double)count) *took = flow->pause_ns * 1e-9 * (double)count; /* the last pause */
   if (fine && !atomic_load(&flow->trouble->status)) flow_is_complete(flow);
   if (!fine || !atomic_load(&flow->trouble->status)) return fine;
   return bench_fail(bench, atomic_load(&flow->trouble->status), "%s", flow->trouble->text);
