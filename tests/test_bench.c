@@ -81,7 +81,7 @@ START_TEST(a_summary_has_the_longest_sample)
   ck_assert_uint_eq(figures.samples, 101);
   ck_assert_double_eq(figures.p50_us, 2);
   ck_assert_double_eq(figures.p99_us, 2);
-  ck_assert_double_eq(figures.p999_us, 5000);
+  ck_assert_double_eq(figures.p999_us, 0); /* of 101 it would be the longest under another name */
   ck_assert_double_eq(figures.max_us, 5000);
   samples_free(&samples);
 }

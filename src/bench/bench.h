@@ -44,7 +44,7 @@ struct bench_settings {
 /** What was measured; 0 where it was not. */
 struct figures {
   uint64_t samples;               /**< of the latencies that follow */
-  double p50_us, p90_us, p99_us, p999_us, max_us;
+  double p50_us, p90_us, p99_us, p999_us, max_us; /**< 0 as well: too few samples for this percentile */
   uint64_t messages;
   double seconds;
   double messages_per_s, bytes_in_per_s, bytes_out_per_s;

@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "content.h"
 #include "peers.h"
+#include "samples.h"
 
 static void take_result(const gq_baseline_result *result, struct figures *figures)
 {
@@ -16,6 +17,7 @@ static void take_result(const gq_baseline_result *result, struct figures *figure
   figures->p99_us = result->p99_us;
   figures->p999_us = result->p999_us;
   figures->max_us = result->max_us;
+  figures_forget_few(figures);
   figures->messages = result->messages;
   figures->messages_per_s = result->messages_per_s;
   figures->bytes_in_per_s = result->bytes_in_per_s;

@@ -63,15 +63,28 @@ static void print_options(FILE *file, const struct bench *bench)
   fprintf(file, "}}");
 }
 
+/** A percentile, or null if there are too few samples for it. */
+static void print_percentile(FILE *file, const char *name, double us)
+{
+  if (us > 0) fprintf(file, ",\"%s\":%.3f", name, us);
+  else fprintf(file, ",\"%s\":null", name);
+}
+
 static void print_figures(FILE *file, const struct figures *f)
 {
   char text[256];
 
   fprintf(file, "\"messages\":%" PRIu64 ",\"messages_per_s\":%.6g,\"bytes_in_per_s\":%.6g,\"bytes_out_per_s\":%.6g",
           f->messages, f->messages_per_s, f->bytes_in_per_s, f->bytes_out_per_s);
-  if (f->p50_us > 0)
-    fprintf(file, ",\"latency_us\":{\"samples\":%" PRIu64 ",\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p99.9\":%.3f,"
-            "\"max\":%.3f}", f->samples, f->p50_us, f->p90_us, f->p99_us, f->p999_us, f->max_us);
+  if (f->p50_us > 0) {
+    fprintf(file, ",\"latency_us\":{\"samples\":%" PRIu64, f->samples);
+    print_percentile(file, "p50", f->p50_us);
+    print_percentile(file, "p90", f->p90_us);
+    print_percentile(file, "p99", f->p99_us);
+    print_percentile(file, "p99.9", f->p999_us);
+    print_percentile(file, "max", f->max_us);
+    fputc('}', file);
+  }
   if (f->spread_known) fprintf(file, ",\"spread\":%.4f", f->spread);
   if (f->disturbance.known)
     fprintf(file, ",\"stolen\":%.4f,\"others\":%.4f", f->disturbance.stolen, f->disturbance.others);

@@ -55,6 +55,13 @@ uint64_t sample_at(const uint64_t *sorted, size_t count, double share)
   return sorted[at < count ? at : count - 1];
 }
 
+void figures_forget_few(struct figures *figures)
+{
+  if (figures->samples < 10) figures->p90_us = 0;
+  if (figures->samples < 100) figures->p99_us = 0;
+  if (figures->samples < 1000) figures->p999_us = 0;
+}
+
 void samples_summarise(struct samples *samples, struct figures *figures)
 {
   const uint64_t *ns = samples->ns;
@@ -68,4 +75,5 @@ void samples_summarise(struct samples *samples, struct figures *figures)
   figures->p99_us = (double)sample_at(ns, count, 0.99) / 1e3;
   figures->p999_us = (double)sample_at(ns, count, 0.999) / 1e3;
   figures->max_us = (double)ns[count - 1] / 1e3;
+  figures_forget_few(figures);
 }

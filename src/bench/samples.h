@@ -36,4 +36,7 @@ uint64_t sample_at(const uint64_t *sorted, size_t count, double share);
 /** Sort all samples, and put their percentiles into \p figures. */
 void samples_summarise(struct samples *samples, struct figures *figures);
 
+/** Drop the percentiles that lie above all samples but one: that one is `max` already. */
+void figures_forget_few(struct figures *figures);
+
 #endif

@@ -72,8 +72,13 @@ every_scenario() {
   done <names
   [ "$(json 'all(p["messages"] > 0 for p in j["points"] if p["subject"] == "gpuqueue")')" = True ] ||
     fail "some point has no messages"
-  [ "$(json 'all(l["p50"] <= l["p90"] <= l["p99"] <= l["p99.9"] <= l["max"] for p in j["points"] if "latency_us" in p
-    for l in [p["latency_us"]])')" = True ] || fail "percentiles are out of order"
+  [ "$(json 'all(sorted(known) == known for p in j["points"] if "latency_us" in p
+    for l in [p["latency_us"]]
+    for known in [[l[name] for name in ("p50", "p90", "p99", "p99.9", "max") if l[name] is not None]])')" = True ] ||
+    fail "percentiles are out of order"
+  [ "$(json 'all((l[name] is None) == (l["samples"] < least) for p in j["points"] if "latency_us" in p
+    for l in [p["latency_us"]] for name, least in (("p90", 10), ("p99", 100), ("p99.9", 1000)))')" = True ] ||
+    fail "percentiles of too few samples"
   [ "$(json 'any(p["baseline"] for p in j["points"])')" = True ] || fail "no baseline was measured"
   [ "$(json 'all(p["times_better"] for p in j["points"] if p["scenario"] == "latency" and not p["baseline"])')" = \
     True ] ||
