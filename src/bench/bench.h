@@ -67,6 +67,7 @@ struct ratio {
   double times;                   /**< how many times better than it: below 1 is worse. Latencies by their median */
   double times_p99;               /**< the same of the 99th percentile; 0: there is none */
   double times_rate;              /**< the same of the rate, where there are latencies too; 0: there is none */
+  bool noisy;                     /**< the baseline's figures have a warning */
 };
 
 struct point {

@@ -92,7 +92,9 @@ static double times_better(const struct figures *ours, const struct figures *the
 
 static struct ratio ratio_to(const char *name, const struct figures *ours, const struct figures *theirs)
 {
-  struct ratio ratio = {name, times_better(ours, theirs), 0, 0};
+  char text[256];
+  struct ratio ratio = {.baseline = name, .times = times_better(ours, theirs),
+                        .noisy = *figures_warning(theirs, text, sizeof text) != '\0'};
 
   if (ours->p99_us <= 0 || theirs->p99_us <= 0) return ratio;
   ratio.times_p99 = theirs->p99_us / ours->p99_us;
@@ -190,8 +192,8 @@ static void print_notes(FILE *file, const struct point *point)
   size_t i;
 
   for (i = 0; i < point->ratio_count; i++) {
-    fprintf(file, "%s%sx %s", i ? ", " : "  ", digits(point->ratios[i].times, text, sizeof text),
-            point->ratios[i].baseline);
+    fprintf(file, "%s%sx %s%s", i ? ", " : "  ", digits(point->ratios[i].times, text, sizeof text),
+            point->ratios[i].baseline, point->ratios[i].noisy ? "!" : "");
     if (point->ratios[i].times_p99 > 0)
       fprintf(file, " (p99 %sx", digits(point->ratios[i].times_p99, text, sizeof text));
     if (point->ratios[i].times_rate > 0)

@@ -123,6 +123,7 @@ static void print_point(FILE *file, const struct point *point)
     fprintf(file, ":{\"times\":%.5g", ratio->times);
     if (ratio->times_p99 > 0) fprintf(file, ",\"p99\":%.5g", ratio->times_p99);
     if (ratio->times_rate > 0) fprintf(file, ",\"rate\":%.5g", ratio->times_rate);
+    if (ratio->noisy) fputs(",\"noisy\":true", file);
     fputc('}', file);
   }
   fprintf(file, "}}");
