@@ -36,8 +36,25 @@ static unsigned batch_of(const struct bench *bench, size_t payload)
   return fitting >= BATCH ? BATCH : fitting > 1 ? (unsigned)fitting : 1;
 }
 
+static bool is_in(const struct list *list, uint64_t number)
+{
+  size_t i;
+
+  for (i = 0; i < list->count; i++)
+    if (list->values[i] == number) return true;
+  return false;
+}
+
+/** Whether a batch of \p size is to be measured with one producer: the sizes that scenarios choose are to fit the time,
+ * and one has been measured with other numbers of producers. */
+static bool is_batch_missing(const struct bench *bench, const struct list *threads, size_t payload, uint64_t size)
+{
+  if (is_in(threads, 1) && size == batch_of(bench, payload)) return false;
+  return bench->settings.batches.count || size == 1 || payload <= BATCH_BYTES / size;
+}
+
 /** The ways to call, and the sizes of a batch, with one producer. */
-static bool measure_calls(struct bench *bench, const struct content *content)
+static bool measure_calls(struct bench *bench, const struct content *content, const struct list *threads)
 {
   static const uint64_t batches[] = {1, 4, 16, 64, 1024}, quick_batches[] = {16};
   const struct list sizes = BENCH_LIST(bench, &bench->settings.batches, batches, quick_batches);
@@ -49,7 +66,7 @@ static bool measure_calls(struct bench *bench, const struct content *content)
   for (i = 0; fine && i < 2; i++)
     fine = measure(bench, content, 1, i == 0, CALLS_RESERVE, batch_of(bench, content->size));
   for (i = 0; fine && i < sizes.count; i++)
-    if (bench->settings.batches.count || sizes.values[i] == 1 || content->size <= BATCH_BYTES / sizes.values[i])
+    if (is_batch_missing(bench, threads, content->size, sizes.values[i]))
       fine = measure(bench, content, 1, true, CALLS_BATCH, (unsigned)sizes.values[i]);
   return fine;
 }
@@ -70,7 +87,7 @@ static bool measure_payload(struct bench *bench, size_t payload)
              measure(bench, &content, (unsigned)threads.values[i], k == 0, CALLS_BATCH, batch);
     }
   }
-  if (fine) fine = measure_calls(bench, &content);
+  if (fine) fine = measure_calls(bench, &content, &threads);
   content_free(&content);
   return fine;
 }
