@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <gpuqueue/gpuqueue.h>
 
@@ -76,6 +77,8 @@ struct point {
   bool is_raw_limit;              /**< of a baseline: what the hardware allows, not what a user would write */
   struct parameter parameters[PARAMETERS_MAX];
   size_t parameter_count;
+  gq_options queue;               /**< of a queue's point: what it was opened with; 0 is the library's choice */
+  bool has_queue;
   struct figures figures;
   struct ratio ratios[RATIOS_MAX];
   size_t ratio_count;
@@ -87,6 +90,7 @@ struct bench {
   struct bench_settings settings;
   struct machine machine;
   struct stillness stillness;
+  time_t began;
   FILE *table;                    /**< where the points are printed */
   struct point **points;
   size_t point_count;

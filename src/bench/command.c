@@ -139,6 +139,7 @@ static int run_bench(struct bench *bench)
 
   if (!report_check(bench)) return bench->status;
   if (!stop_prepare()) return EXIT_SYSTEM;
+  bench->began = time(NULL);
   if (!look_around(bench)) return bench->status;
   print_surroundings(bench);
   complete = run_scenarios(bench);

@@ -42,6 +42,29 @@ static void print_machine(FILE *file, const struct bench *bench)
   fprintf(file, "}");
 }
 
+/** A list that was given; one that was not is the scenarios' own. */
+static void print_list(FILE *file, const char *name, const struct list *list)
+{
+  size_t i;
+
+  if (!list->count) return;
+  fprintf(file, ",\"%s\":", name);
+  for (i = 0; i < list->count; i++) fprintf(file, "%c%" PRIu64, i ? ',' : '[', list->values[i]);
+  fputc(']', file);
+}
+
+static void print_words(FILE *file, const char *name, const char *const *words, size_t count)
+{
+  size_t i;
+
+  fprintf(file, ",\"%s\":[", name);
+  for (i = 0; i < count; i++) {
+    if (i) fputc(',', file);
+    json_string(file, words[i]);
+  }
+  fputc(']', file);
+}
+
 /** What was said by the user; the rest each scenario chooses. */
 static void print_options(FILE *file, const struct bench *bench)
 {
@@ -52,6 +75,14 @@ static void print_options(FILE *file, const struct bench *bench)
   fprintf(file, ",\n\"options\":{\"seconds\":%g,\"quick\":%s,\"repeats\":%d,\"handler\":", s->seconds,
           s->quick ? "true" : "false", (int)REPEATS);
   json_string(file, s->queue.handler);
+  print_words(file, "args", s->args, s->arg_count);
+  print_words(file, "scenarios", (const char *const *)s->scenarios, s->scenario_count);
+  print_list(file, "payload", &s->payloads);
+  print_list(file, "threads", &s->threads);
+  print_list(file, "batch", &s->batches);
+  print_list(file, "lanes", &s->lanes);
+  print_list(file, "rate", &s->rates);
+  print_list(file, "keys", &s->keys);
   fprintf(file, ",\"given\":{");
   for (i = 0; (row = gq_option_describe(i)) != NULL; i++) {
     if (!bench_is_given(s, row->name)) continue;
@@ -113,6 +144,10 @@ static void print_point(FILE *file, const struct point *point)
     else fprintf(file, "%.17g", p->number);
   }
   fprintf(file, "},");
+  if (point->has_queue)
+    fprintf(file, "\"queue\":{\"lanes\":%" PRIu32 ",\"capacity\":%" PRIu32 ",\"cell_bytes\":%" PRIu32
+            ",\"max_message_bytes\":%" PRIu64 ",\"arena_bytes\":%" PRIu64 "},", point->queue.lanes,
+            point->queue.capacity, point->queue.cell_bytes, point->queue.max_message_bytes, point->queue.arena_bytes);
   print_figures(file, &point->figures);
   fprintf(file, ",\"times_better\":{");
   for (i = 0; i < point->ratio_count; i++) {
@@ -165,6 +200,8 @@ static void print_baselines(FILE *file, const struct bench *bench)
 bool report_json(struct bench *bench, bool complete)
 {
   const char *name = bench->settings.json;
+  struct tm began;
+  char date[32];
   FILE *file;
   size_t i;
   bool written;
@@ -172,7 +209,10 @@ bool report_json(struct bench *bench, bool complete)
   if (!name) return true;
   file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
   if (!file) return bench_fail(bench, EXIT_SYSTEM, "%s: cannot write JSON: %s", name, strerror(errno));
-  fprintf(file, "{\"format\":%d,\"complete\":%s,\"backend\":", FORMAT, complete ? "true" : "false");
+  gmtime_r(&bench->began, &began);
+  strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &began);
+  fprintf(file, "{\"format\":%d,\"complete\":%s,\"date\":\"%s\",\"backend\":", FORMAT, complete ? "true" : "false",
+          date);
   json_string(file, bench->backend_text);
   print_machine(file, bench);
   print_options(file, bench);

@@ -20,6 +20,7 @@ static bool measure(struct bench *bench, const struct content *content, double r
   bench_expect(bench, "scenario load", bench->settings.seconds);
   fine = session_start(bench, &session, content->size + CELL_TAG_BYTES, 1, CAPACITY);
   if (fine) {
+    session_tell(&session, point);
     fine = openloop_measure(bench, session.lanes[0], content, rate, bench->settings.seconds, &point->figures);
     session_close(&session);
   }

@@ -146,6 +146,7 @@ static bool measure_small(struct bench *bench, const struct content *small, cons
     bench_expect(bench, "scenario mixed", bench->settings.seconds);
     fine = session_start(bench, &session, large->size, 2, CAPACITY);
     if (fine) {
+      session_tell(&session, point);
       fine = measure_beside(bench, &session, (enum beside)beside, small, large, &point->figures);
       session_close(&session);
     }

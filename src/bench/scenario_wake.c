@@ -143,6 +143,8 @@ bool scenario_wake(struct bench *bench)
   bench_expect(bench, "scenario wake", bench->settings.seconds + 60 * 1e-6 * bench->settings.queue.park_us);
   fine = session_start(bench, &session, content.size, 1, CAPACITY);
   if (fine) {
+    session_tell(&session, point);
+    session_tell(&session, enqueue);
     fine = measure(bench, &session, &content, &point->figures, &enqueue->figures);
     session_close(&session);
   }

@@ -66,6 +66,7 @@ bool session_open(struct bench *bench, struct session *session, const gq_options
   if (!has_memory(bench, options)) return false;
   session->lanes = allocate(options->lanes * sizeof *session->lanes);
   session->lane_count = 1;
+  session->options = *options;
   status = gq_init(&session->lanes[0], options);
   if (status != GQ_OK) {
     free(session->lanes);
@@ -94,6 +95,12 @@ void session_close(struct session *session)
   gq_shutdown(session->lanes[0], PATIENCE_NS);
   free(session->lanes);
   session->lanes = NULL;
+}
+
+void session_tell(const struct session *session, struct point *point)
+{
+  point->queue = session->options;
+  point->has_queue = true;
 }
 
 void session_memory(const struct session *session, struct figures *figures)

@@ -14,10 +14,12 @@
 
 struct bench;
 struct figures;
+struct point;
 
 struct session {
   gq_queue **lanes;   /**< handles; the first is the queue's own */
   unsigned lane_count;
+  gq_options options; /**< that it was opened with */
 };
 
 /** Set what the user did not say for messages of up to \p payload bytes, tags (CELL_TAG_BYTES) counted: sizes, memory,
@@ -33,6 +35,9 @@ void session_close(struct session *session);
 
 /** \return whether \p status is GQ_OK; if not, it is the bench's failure of \p call. */
 bool session_check(struct bench *bench, gq_status status, const char *call);
+
+/** Have \p point say what queue it is of. */
+void session_tell(const struct session *session, struct point *point);
 
 /** The memory that the queue takes. */
 void session_memory(const struct session *session, struct figures *figures);

@@ -32,6 +32,7 @@ bool trial_run(struct bench *bench, struct trial *trial, struct point *point)
   bench_expect(bench, point->scenario, bench->settings.seconds);
   fine = session_open(bench, &session, &trial->options);
   if (fine) {
+    session_tell(&session, point);
     trial->traffic.lanes = session.lanes;
     trial->traffic.seconds = seconds;
     if (trial->latency) {

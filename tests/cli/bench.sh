@@ -96,6 +96,10 @@ narrowed() {
   command -v python3 >/dev/null || return 0
   [ "$(json 'sorted({p["parameters"]["payload"] for p in j["points"]})')" = '[8, 100]' ] ||
     fail "--payload was not heeded"
+  [ "$(json '(j["options"]["payload"], j["options"]["scenarios"])')" = "([8, 100], ['latency'])" ] ||
+    fail "the report does not say what was asked for: $(json 'j["options"]')"
+  [ "$(json 'all(("queue" in p) != p["baseline"] for p in j["points"])')" = True ] ||
+    fail "the report does not say what queue a point is of"
 }
 
 # On the CPU the baselines echo: what does something else is not compared with them.
