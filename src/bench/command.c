@@ -96,9 +96,8 @@ static void print_surroundings(struct bench *bench)
   if (bench->stillness.lost_share > 0.01)
     fputs("! this machine is not still: figures will vary, the highest latencies most\n", file);
   for (i = 0; bench_baseline(bench, i, &name, &summary); i++) fprintf(file, "baseline %s: %s\n", name, summary);
-  fprintf(file, "each point: %.3g s, in %d parts; x: times better than a baseline (below 1: worse; with !: than one that "
-          "has a warning)\n",
-          bench->settings.seconds, (int)REPEATS);
+  fprintf(file, "each point: %.3g s, in %d parts; x: times better than a baseline (below 1: worse; with !: than one "
+          "that has a warning)\n", bench->settings.seconds, (int)REPEATS);
 }
 
 static bool is_wanted(const struct bench_settings *settings, const char *name)

@@ -184,7 +184,10 @@ static void draw_all(FILE *file, const struct bench *bench)
     chart_draw(file, &chart, (int)(drawn % COLUMNS) * CHART_WIDTH, HEAD + (int)(drawn / COLUMNS) * CHART_HEIGHT);
     drawn++;
   }
-  if (count == 0) svg_text(file, 20, HEAD, "", "no scenario that was run has a chart with two points");
+  if (count == 0) {
+    svg_text(file, 20, HEAD, "", "no scenario that was run has a chart with two points");
+    complain("bench: %s has no chart: no scenario that was run has one with two points", bench->settings.plot);
+  }
   svg_end(file);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../cli.h"
 #include "bench.h"
@@ -129,6 +130,16 @@ static bool apply_json(struct bench_settings *s, const char *value)
 
 static bool apply_plot(struct bench_settings *s, const char *value)
 {
+  static const char *const others[] = {".png", ".pdf", ".jpg", ".jpeg", ".gif", ".eps", ".ps", ".html", ".txt"};
+  const size_t size = strlen(value);
+  size_t i;
+
+  for (i = 0; i < sizeof others / sizeof *others; i++)
+    if (size > strlen(others[i]) && strcasecmp(value + size - strlen(others[i]), others[i]) == 0) {
+      complain("--plot %s: charts are drawn as SVG, so have the name end in .svg (rsvg-convert or a browser makes "
+               "others of it)", value);
+      return false;
+    }
   s->plot = value;
   return true;
 }

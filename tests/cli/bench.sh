@@ -191,6 +191,10 @@ reports_that_cannot_be_written() {
   grep -q '"complete":true' report || fail "a FIFO got no report"
   expect_status 3 'charts' bench --seconds 0.001 --payload 64 --plot /nonexistent/charts latency
   expect_err 'charts' '^gpuqueue: bench: /nonexistent/charts: cannot write charts: No such file'
+  expect_status 2 'other charts' bench --seconds 0.001 --payload 64 --plot charts.PNG latency
+  expect_err 'other charts' '^gpuqueue: --plot charts.PNG: charts are drawn as SVG'
+  expect_status 0 'one point' bench --seconds 0.001 --payload 64 --plot charts.svg latency
+  expect_err 'one point' 'charts.svg has no chart'
   if [ -c /dev/full ]; then
     timeout 60 "$program" bench --backend "$backend" --seconds 0.001 latency >/dev/full 2>err
     [ $? = 3 ] || fail "/dev/full: wrong exit status"
