@@ -124,7 +124,8 @@ static struct point *new_point(const struct bench *bench, const struct content *
   struct point *point = point_new("wake", "gpuqueue");
 
   point_number(point, "payload", (double)content->size);
-  point_number(point, "park_us", bench->settings.queue.park_us);
+  if (bench->backend == GQ_BACKEND_CUDA) /* the CPU's workers have their own times */
+    point_number(point, "park_us", bench->settings.queue.park_us);
   if (part) point_word(point, "part", part);
   return point;
 }
