@@ -9,9 +9,12 @@
 
 #include "../cli.h"
 #include "../timing.h"
+#include "bench.h"
 #include "content.h"
 
 enum { LEDGER_TAGGED = 65536, LANE_STEP = 977 };
+/* A handler that is slow with large messages, on a machine that does other things. */
+#define SLOW_BYTES_A_S ((uint64_t)16 << 20)
 
 void trouble_tell(struct trouble *trouble, int status, const char *format, ...)
 {
@@ -145,8 +148,29 @@ static void tell_wrong(struct flow *flow, const gq_completion *c, uint64_t numbe
 
   if (flow->tagged) snprintf(which, sizeof which, "message %" PRIu64, number);
   trouble_tell(flow->trouble, EXIT_MESSAGES_FAILED,
-               "%s of lane %u (id %#" PRIx64 ", the %" PRIu64 "th to come back): %s (%s, code %d, %zu bytes)", which,
+               "%s of lane %u (id %#" PRIx64 ", number %" PRIu64 " to come back): %s (%s, code %d, %zu bytes)", which,
                flow->index, c->id, flow->received + 1, how, gq_status_name((int)c->status), (int)c->code, c->size);
+}
+
+/** A message that has no result: the user's limit may be what is wrong. */
+static void tell_failed(struct flow *flow, const gq_completion *c, uint64_t number)
+{
+  if (c->status == GQ_RESULT_TOO_LARGE)
+    trouble_tell(flow->trouble, EXIT_USAGE, "the result of a message of %zu bytes is larger than --max-result-bytes, or "
+                 "the handler's declaration, lets it be", content_of(flow, number)->size);
+  else
+    tell_wrong(flow, c, number, "it has no result");
+}
+
+int64_t flow_patience_ns(const struct flow *flow)
+{
+  const struct traffic *t = flow->traffic;
+  uint64_t largest = 0;
+  unsigned i;
+
+  for (i = 0; i < t->content_count; i++)
+    if (t->contents[i]->size > largest) largest = t->contents[i]->size;
+  return PATIENCE_NS + (int64_t)(largest / SLOW_BYTES_A_S * 1000000000);
 }
 
 /** Verify one result, which came at \p now. \return false in trouble. */
@@ -155,7 +179,7 @@ static bool take(struct flow *flow, const gq_completion *c, int64_t now)
   const uint64_t number = c->tag - 1;
   uint64_t place;
 
-  if (c->status != GQ_OK) return tell_wrong(flow, c, number, "it has no result"), false;
+  if (c->status != GQ_OK) return tell_failed(flow, c, number), false;
   if (flow->tagged) {
     if (number >= atomic_load_explicit(&flow->total, memory_order_relaxed))
       return tell_wrong(flow, c, number, "it was never sent"), false;

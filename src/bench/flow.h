@@ -55,6 +55,9 @@ size_t flow_send(struct flow *flow, size_t count, int64_t timeout_ns);
 /** Take and verify up to \p count results. \return how many there were; 0 also in trouble. */
 size_t flow_receive(struct flow *flow, size_t count, int64_t timeout_ns);
 
+/** How long nothing may come back, before something must be wrong: large messages take their time. */
+int64_t flow_patience_ns(const struct flow *flow);
+
 /** Whether every message came as often as it was sent: to be asked when all were received. */
 bool flow_is_complete(const struct flow *flow);
 

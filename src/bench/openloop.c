@@ -77,8 +77,9 @@ static void receive(void *argument)
     const int64_t pause = (int64_t)flow->pause_ns;
 
     if (flow_receive(flow, DUE_MAX, SLICE_NS) > 0) idle_since = clock_ns();
-    else if (clock_ns() - idle_since > PATIENCE_NS + 2 * pause)
-      trouble_tell(flow->trouble, EXIT_SYSTEM, "nothing has come back for %d s", (int)(PATIENCE_NS / 1000000000));
+    else if (clock_ns() - idle_since > flow_patience_ns(flow) + 2 * pause)
+      trouble_tell(flow->trouble, EXIT_SYSTEM, "nothing has come back for %d s",
+                   (int)(flow_patience_ns(flow) / 1000000000));
   }
   s->done = clock_ns();
 }

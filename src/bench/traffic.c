@@ -88,9 +88,9 @@ static void wait_for_some(struct party *p, struct flow *flow, int64_t *idle_sinc
     return;
   }
   if (*idle_since == 0) *idle_since = clock_ns();
-  else if (clock_ns() - *idle_since > PATIENCE_NS)
+  else if (clock_ns() - *idle_since > flow_patience_ns(flow))
     trouble_tell(flow->trouble, EXIT_SYSTEM, "lane %u: nothing has come back for %d s, after %" PRIu64 " results",
-                 flow->index, (int)(PATIENCE_NS / 1000000000), flow->received);
+                 flow->index, (int)(flow_patience_ns(flow) / 1000000000), flow->received);
 }
 
 /** Receive on all lanes until nothing is missing; \p also: send on them. */

@@ -128,6 +128,11 @@ another_handler() {
   expect_status 0 crc32c bench --seconds 0.01 --payload 64 --handler crc32c latency throughput --threads 1 --batch 16
 }
 
+limits_that_are_too_low() {
+  expect_status 2 'small results' bench --seconds 0.01 --payload 4K --max-result-bytes 10 --quick --handler echo payload
+  expect_err 'small results' 'the result of a message of 4096 bytes is larger than --max-result-bytes'
+}
+
 # A wrong result is noticed, wherever results are taken: this handler's are never the same.
 results_that_are_wrong() {
   local scenario
@@ -229,5 +234,5 @@ backend=none
 arguments_that_are_wrong
 what_there_is
 for_each_backend every_scenario narrowed only_the_same_is_compared memory_that_is_not_there another_handler \
-  results_that_are_wrong stalls_that_are_counted a_handler_that_hangs reports_that_cannot_be_written \
-  a_reader_that_leaves stopped
+  limits_that_are_too_low results_that_are_wrong stalls_that_are_counted a_handler_that_hangs \
+  reports_that_cannot_be_written a_reader_that_leaves stopped
