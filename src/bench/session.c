@@ -59,6 +59,17 @@ static bool has_memory(struct bench *bench, const gq_options *options)
                     (double)all / (1 << 20), (double)available / (1 << 20));
 }
 
+/** Open the queue with the memory that was planned, or with what the library takes: a plan knows neither what the
+ * user's limits need nor how large a handler's results may be. */
+static gq_status open_queue(const struct bench *bench, struct session *session)
+{
+  const gq_status status = gq_init(&session->lanes[0], &session->options);
+
+  if (status != GQ_INVALID || bench_is_given(&bench->settings, "arena_bytes")) return status;
+  session->options.arena_bytes = 0;
+  return gq_init(&session->lanes[0], &session->options);
+}
+
 bool session_open(struct bench *bench, struct session *session, const gq_options *options)
 {
   gq_status status;
@@ -67,7 +78,7 @@ bool session_open(struct bench *bench, struct session *session, const gq_options
   session->lanes = allocate(options->lanes * sizeof *session->lanes);
   session->lane_count = 1;
   session->options = *options;
-  status = gq_init(&session->lanes[0], options);
+  status = open_queue(bench, session);
   if (status != GQ_OK) {
     free(session->lanes);
     return bench_fail(bench, failure_status(status), "%s", gq_last_error());

@@ -128,6 +128,24 @@ another_handler() {
   expect_status 0 crc32c bench --seconds 0.01 --payload 64 --handler crc32c latency throughput --threads 1 --batch 16
 }
 
+# The bench plans memory by its messages; limits and results of other sizes need more.
+limits_that_are_larger() {
+  expect_status 0 'large results' bench --seconds 0.01 --payload 64 --max-result-bytes 2M latency
+  expect_status 0 'large messages' bench --seconds 0.01 --payload 64K --max-message-bytes 32M --handler echo payload
+  [ "$backend" = cpu ] || return 0
+  cat >swell.c <<'END'
+#include <gpuqueue/handler.h>
+GQ_HANDLER(swell, GQ_NO_ARGS, GQ_SUMMARY("eight times what came") GQ_SCOPES(thread) GQ_OUTPUT(raw) GQ_RESULT(8, 0))
+{
+  for (uint32_t i = 0; i < 8 * msg->size; i++) reply->data[i] = msg->data[i / 8];
+  reply->size = 8 * msg->size;
+  return 0;
+}
+END
+  XDG_CACHE_HOME=$PWD/cache expect_status 0 'larger results' bench --seconds 0.01 --payload 256,4K --handler ./swell.c \
+    payload
+}
+
 limits_that_are_too_low() {
   expect_status 2 'small results' bench --seconds 0.01 --payload 4K --max-result-bytes 10 --quick --handler echo payload
   expect_err 'small results' 'the result of a message of 4096 bytes is larger than --max-result-bytes'
@@ -234,5 +252,5 @@ backend=none
 arguments_that_are_wrong
 what_there_is
 for_each_backend every_scenario narrowed only_the_same_is_compared memory_that_is_not_there another_handler \
-  limits_that_are_too_low results_that_are_wrong stalls_that_are_counted a_handler_that_hangs \
+  limits_that_are_larger limits_that_are_too_low results_that_are_wrong stalls_that_are_counted a_handler_that_hangs \
   reports_that_cannot_be_written a_reader_that_leaves stopped
