@@ -322,7 +322,7 @@ __device__ __forceinline__ void gq_count_large(const gq_dev_queue &q, const gq_c
 
 #pragma unroll
   for (uint32_t d = 0; d < GQ_WINDOWS; d++)
-    if (c.ready[d] >> gq_lane_id() & 1) weight += gq_weight(c.unit[d].w[0], c.flags >> (d * 8));
+    if (c.ready[d] >> gq_lane_id() & 1) weight += gq_weight(q, c.unit[d].w[0], c.flags >> (d * 8));
   weight = gq_warp_sum(weight);
   if (weight && gq_lane_id() == 0) gq_add32(&q.shared->ring.large, weight, GQ_RELAXED);
 }

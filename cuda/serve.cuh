@@ -10,8 +10,8 @@
 #define GQ_ALL 0xffffffffu
 #define GQ_WIDE_BYTES 4096u  /* a payload that a thread alone takes too long over: it copies some 200 MB/s */
 #define GQ_WIDE_ALONE 512u   /* the same, of one that comes alone and has a warp to itself anyhow */
-#define GQ_LARGE_BYTES 8192u /* a message that is better alone with its warp, however many wait */
-#define GQ_MOST_WEIGHT 32u   /* the most, in these, that a warp takes at once of large messages that it runs one by one */
+#define GQ_LARGE_BYTES 8192u /* a message that workers are told of: with such ones, each takes as little as it can */
+#define GQ_MOST_WEIGHT 32u   /* in these, what a warp takes at once, about, of large messages that it runs one by one */
 #define GQ_FULL_BYTES 4096u  /* what a warp has under way when it copies */
 
 __device__ __forceinline__ uint32_t gq_warp_sum(uint32_t v)
@@ -44,10 +44,12 @@ __device__ __forceinline__ gq_context gq_make_context(const gq_dev_queue &q, uin
   return c;
 }
 
-/* Of a cell with these head words: how large its payload is, if it lies in a slot, in GQ_LARGE_BYTES. */
-__device__ __forceinline__ uint32_t gq_weight(uint32_t size, uint32_t flags)
+/* Of a cell with these head words: how large its payload is, if it lies in a slot, in GQ_LARGE_BYTES. What will be
+ * refused has none: a client that lies about sizes is not to slow the others down. */
+__device__ __forceinline__ uint32_t gq_weight(const gq_dev_queue &q, uint32_t size, uint32_t flags)
 {
-  return flags & GQ_CELL_SLOT ? min(size / GQ_LARGE_BYTES, GQ_MOST_WEIGHT) : 0;
+  if (!(flags & GQ_CELL_SLOT) || size > q.limits.max_message_bytes) return 0;
+  return min(size / GQ_LARGE_BYTES, GQ_MOST_WEIGHT);
 }
 
 /* What thread `from` has, to all of the warp. */

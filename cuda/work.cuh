@@ -51,9 +51,9 @@ __device__ __forceinline__ bool gq_load_entries(const gq_dev_queue &q, const gq_
 /* Claim up to `most` entries, more the more are waiting, so that a few are spread over the warps and many are taken 32
  * at a time. The messages of one warp finish together, so those that may take long are spread as far as there are
  * warps; of short ones, which cost a warp about as much however many there are, some more are taken (see the kernel's
- * rates in doc/performance.md), unless some are large. Large ones that all of a warp runs one after another are taken
- * a few at a time however many wait: the last would wait for all, and the client's memory with it. Called by one
- * thread. */
+ * rates in doc/performance.md), unless some are large. Of large ones that all of a warp runs one after another it takes
+ * about as many as GQ_MOST_WEIGHT says, by what those that wait have on average: the last would wait for all of them,
+ * and the client's memory with it. Called by one thread. */
 __device__ __forceinline__ uint32_t gq_claim_share(const gq_dev_queue &q, uint32_t most, uint32_t servers,
                                                    uint32_t *first)
 {
@@ -71,7 +71,7 @@ __device__ __forceinline__ void gq_count_off_large(const gq_dev_queue &q, const 
 
   if (!q.is_short && !q.widens) return;
   __syncwarp(); /* the heads were stored by other threads */
-  uint32_t weight = t < n ? gq_weight(stage.head(t)[0], stage.head(t)[1]) : 0;
+  uint32_t weight = t < n ? gq_weight(q, stage.head(t)[0], stage.head(t)[1]) : 0;
 
   if (!__any_sync(GQ_ALL, weight)) return;
   weight = gq_warp_sum(weight);
