@@ -159,16 +159,16 @@ static bool apply_arg(struct bench_settings *s, const char *value)
 
 static const struct bench_option own_rows[] = {
   {"list", 0, NULL, "list the scenarios", apply_list},
-  {"seconds", 0, "S", "measuring time of a point (default: 0.6; with --quick 0.06)", apply_seconds},
+  {"seconds", 0, "S", "measuring time of a point, 0.001 to 3600 (default: 0.6; with --quick 0.06)", apply_seconds},
   {"quick", 0, NULL, "fewer points and less time for each: to see that all works, not to quote", apply_quick},
   {"json", 0, "FILE", "write all figures to FILE as one JSON object; - is standard output", apply_json},
   {"plot", 0, "FILE", "draw charts to FILE, as SVG", apply_plot},
-  {"payload", 0, "LIST", "message sizes in bytes, instead of each scenario's own", apply_payload},
-  {"threads", 0, "LIST", "numbers of producer threads", apply_threads},
-  {"batch", 0, "LIST", "messages a call", apply_batch},
-  {"lanes", 0, "LIST", "numbers of lanes, for the scenario lanes", apply_lanes},
-  {"rate", 0, "LIST", "messages offered a second, for the scenario load", apply_rate},
-  {"keys", 0, "LIST", "numbers of keys, for the scenario keys", apply_keys},
+  {"payload", 0, "LIST", "message sizes in bytes, instead of each scenario's own (0 to 1G)", apply_payload},
+  {"threads", 0, "LIST", "numbers of producer threads (1 to 256)", apply_threads},
+  {"batch", 0, "LIST", "messages a call (1 to 4096)", apply_batch},
+  {"lanes", 0, "LIST", "numbers of lanes, for the scenario lanes (1 to 1024)", apply_lanes},
+  {"rate", 0, "LIST", "messages offered a second, for the scenario load (1 to 1000000000)", apply_rate},
+  {"keys", 0, "LIST", "numbers of keys, for the scenario keys (0, which is none, to 16M)", apply_keys},
   {"arg", 0, "KEY=VALUE", "an argument for the handler; may be given several times", apply_arg},
 };
 enum { OWN_ROWS = sizeof own_rows / sizeof *own_rows };
@@ -321,7 +321,8 @@ void bench_print_help(void)
        "Measure what a queue does on this machine, beside what else could be used; without a SCENARIO, in all of\n"
        "them. Every result is read and compared with what it must be.\n"
        "\n"
-       "What is measured:");
+       "What is measured (a LIST is up to 64 numbers, separated by commas; each may end in K, M or G, which stand\n"
+       "for powers of 1024):");
   for (i = 0; i < OWN_ROWS; i++)
     print_option_row(own_rows[i].letter, own_rows[i].name, own_rows[i].value, own_rows[i].help);
   print_option_row('h', "help", NULL, "print this");
