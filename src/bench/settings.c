@@ -162,7 +162,7 @@ static const struct bench_option own_rows[] = {
   {"seconds", 0, "S", "measuring time of a point, 0.001 to 3600 (default: 0.6; with --quick 0.06)", apply_seconds},
   {"quick", 0, NULL, "fewer points and less time for each: to see that all works, not to quote", apply_quick},
   {"json", 0, "FILE", "write all figures to FILE as one JSON object; - is standard output", apply_json},
-  {"plot", 0, "FILE", "draw charts to FILE, as SVG", apply_plot},
+  {"plot", 0, "FILE", "draw charts to FILE, as SVG; - is standard output", apply_plot},
   {"payload", 0, "LIST", "message sizes in bytes, instead of each scenario's own (0 to 1G)", apply_payload},
   {"threads", 0, "LIST", "numbers of producer threads (1 to 256)", apply_threads},
   {"batch", 0, "LIST", "messages a call (1 to 4096)", apply_batch},
