@@ -333,5 +333,6 @@ void bench_print_help(void)
     snprintf(help, sizeof help, "%s (%s; default %s)", row->help, row->range, row->def);
     print_option_row(0, row->name, option_value_word(row), help);
   }
-  puts("\nExit status: 0 all was measured, 1 a result was wrong, 2 usage error, 3 system or device error.");
+  puts("\nExit status: 0 all was measured, 1 a result was wrong, 2 usage error, 3 system or device error; SIGINT and\n"
+       "SIGTERM end it by that signal, once what was measured is reported.");
 }
