@@ -156,8 +156,7 @@ static void tell_wrong(struct flow *flow, const gq_completion *c, uint64_t numbe
 static void tell_failed(struct flow *flow, const gq_completion *c, uint64_t number)
 {
   if (c->status == GQ_RESULT_TOO_LARGE)
-    trouble_tell(flow->trouble, EXIT_USAGE, "the result of a message of %zu bytes is larger than --max-result-bytes, or "
-                 "the handler's declaration, lets it be", content_of(flow, number)->size);
+    trouble_tell(flow->trouble, EXIT_USAGE, TOO_LARGE_FORMAT, content_of(flow, number)->size);
   else
     tell_wrong(flow, c, number, "it has no result");
 }

@@ -64,6 +64,10 @@ bool flow_is_complete(const struct flow *flow);
 /** Payload bytes of messages 0 to \p count - 1. */
 uint64_t flow_bytes_in(const struct flow *flow, uint64_t count);
 
+/** What is said of a message that ended in GQ_RESULT_TOO_LARGE; with its size. */
+#define TOO_LARGE_FORMAT \
+  "the result of a message of %zu bytes is larger than --max-result-bytes, or the handler's declaration, lets it be"
+
 /** Say what went wrong, if nothing did before. Any thread. */
 void trouble_tell(struct trouble *trouble, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

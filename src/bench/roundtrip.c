@@ -54,7 +54,9 @@ static bool go(struct trip *trip, int64_t *ns)
     trip->number++;
     return true;
   }
-  if (status != GQ_OK && status != GQ_TOO_SMALL) /* a result that is too large is a wrong one */
+  if (status == GQ_RESULT_TOO_LARGE)
+    trouble_tell(trip->trouble, EXIT_USAGE, TOO_LARGE_FORMAT, trip->content->size);
+  else if (status != GQ_OK && status != GQ_TOO_SMALL) /* a result that is too large is a wrong one */
     trouble_tell(trip->trouble, EXIT_SYSTEM, "message %" PRIu64 " of lane %u: %s: %s: %s", trip->number, trip->index,
                  call, gq_status_name((int)status), gq_last_error());
   else

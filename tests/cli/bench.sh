@@ -149,6 +149,8 @@ END
 limits_that_are_too_low() {
   expect_status 2 'small results' bench --seconds 0.01 --payload 4K --max-result-bytes 10 --quick --handler echo payload
   expect_err 'small results' 'the result of a message of 4096 bytes is larger than --max-result-bytes'
+  expect_status 2 'small results' bench --seconds 0.01 --payload 4K --max-result-bytes 10 --quick latency
+  expect_err 'small results' 'the result of a message of 4096 bytes is larger than --max-result-bytes'
 }
 
 # A wrong result is noticed, wherever results are taken: this handler's are never the same.
