@@ -60,14 +60,14 @@ void disturbance_mark(struct disturbance_mark *mark)
 void disturbance_since(const struct disturbance_mark *mark, struct disturbance *disturbance)
 {
   struct disturbance_mark now;
-  double total, others;
+  double total, stolen, others;
 
   disturbance_mark(&now);
-  memset(disturbance, 0, sizeof *disturbance);
   total = now.total - mark->total;
   if (!mark->known || !now.known || total <= 0) return;
-  others = now.busy - mark->busy - (now.own - mark->own);
+  stolen = (now.stolen - mark->stolen) / total;
+  others = (now.busy - mark->busy - (now.own - mark->own)) / total;
   disturbance->known = true;
-  disturbance->stolen = (now.stolen - mark->stolen) / total;
-  disturbance->others = others > 0 ? others / total : 0; /* both count in ticks, so it can be a little below 0 */
+  if (stolen > disturbance->stolen) disturbance->stolen = stolen;
+  if (others > disturbance->others) disturbance->others = others; /* both count in ticks: it can be a little below 0 */
 }

@@ -29,6 +29,7 @@ struct disturbance_mark {
 
 void stillness_measure(struct stillness *stillness, double seconds);
 void disturbance_mark(struct disturbance_mark *mark);
+/** What there was since \p mark; if \p disturbance, which begins with zeros, has more already, that stays. */
 void disturbance_since(const struct disturbance_mark *mark, struct disturbance *disturbance);
 
 /** CPU time of this process, in seconds. */
