@@ -29,6 +29,15 @@ struct list {
   size_t count;
 };
 
+static inline bool list_has(const struct list *list, uint64_t number)
+{
+  size_t i;
+
+  for (i = 0; i < list->count; i++)
+    if (list->values[i] == number) return true;
+  return false;
+}
+
 struct bench_settings {
   gq_options queue;
   const char *given[QUEUE_OPTIONS_MAX]; /**< by row of the option table: what the user said; no scenario chooses it */

@@ -36,20 +36,11 @@ static unsigned batch_of(const struct bench *bench, size_t payload)
   return fitting >= BATCH ? BATCH : fitting > 1 ? (unsigned)fitting : 1;
 }
 
-static bool is_in(const struct list *list, uint64_t number)
-{
-  size_t i;
-
-  for (i = 0; i < list->count; i++)
-    if (list->values[i] == number) return true;
-  return false;
-}
-
 /** Whether a batch of \p size is to be measured with one producer: the sizes that scenarios choose are to fit the time,
  * and one has been measured with other numbers of producers. */
 static bool is_batch_missing(const struct bench *bench, const struct list *threads, size_t payload, uint64_t size)
 {
-  if (is_in(threads, 1) && size == batch_of(bench, payload)) return false;
+  if (list_has(threads, 1) && size == batch_of(bench, payload)) return false;
   return bench->settings.batches.count || size == 1 || payload <= BATCH_BYTES / size;
 }
 

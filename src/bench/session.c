@@ -11,15 +11,29 @@
 #define LARGE_MESSAGE ((uint64_t)1 << 20)
 #define UNDER_WAY ((uint64_t)64 << 20) /* of much more in all, what is measured is host memory, not the bus */
 
-/** Memory of a lane: for capacity messages with their results where that is not much, for four always. */
-static uint64_t plan_arena(uint64_t payload, unsigned lanes, uint64_t capacity)
+/** What the arena hands out for \p bytes; tags, which are counted, lie in cells. */
+static uint64_t slot_for(uint64_t bytes)
 {
-  const uint64_t most = UNDER_WAY / lanes;
-  uint64_t slot = SMALLEST_SLOT, wanted;
+  uint64_t slot = SMALLEST_SLOT;
 
-  while (slot + CELL_TAG_BYTES < payload) slot *= 2; /* what the arena hands out; tags lie in cells */
-  wanted = capacity * 2 * slot < most ? capacity * 2 * slot : most;
-  return wanted > 8 * slot ? wanted : 8 * slot;
+  while (slot + CELL_TAG_BYTES < bytes) slot *= 2;
+  return slot;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+  return a > b ? a : b;
+}
+
+/** Memory of a lane: for capacity messages with their results where that is not much, for four always, and for two of
+ * the largest that \p options allow. */
+static uint64_t plan_arena(const gq_options *options, uint64_t payload)
+{
+  const uint64_t most = UNDER_WAY / options->lanes, all = options->capacity * 2 * slot_for(payload);
+  const uint64_t least = larger(8 * slot_for(payload),
+                                4 * slot_for(larger(options->max_message_bytes, options->max_result_bytes)));
+
+  return larger(all < most ? all : most, least);
 }
 
 void session_plan(const struct bench *bench, gq_options *options, size_t payload, unsigned lanes, uint32_t capacity)
@@ -31,7 +45,7 @@ void session_plan(const struct bench *bench, gq_options *options, size_t payload
   if (!bench_is_given(settings, "cell_bytes")) options->cell_bytes = cell_that_takes(payload, 0);
   if (!bench_is_given(settings, "max_message_bytes") || options->max_message_bytes < payload)
     options->max_message_bytes = payload > 64 ? payload : 64;
-  if (!bench_is_given(settings, "arena_bytes")) options->arena_bytes = plan_arena(payload, lanes, options->capacity);
+  if (!bench_is_given(settings, "arena_bytes")) options->arena_bytes = plan_arena(options, payload);
 }
 
 bool session_check(struct bench *bench, gq_status status, const char *call)
@@ -59,8 +73,8 @@ static bool has_memory(struct bench *bench, const gq_options *options)
                     (double)all / (1 << 20), (double)available / (1 << 20));
 }
 
-/** Open the queue with the memory that was planned, or with what the library takes: a plan knows neither what the
- * user's limits need nor how large a handler's results may be. */
+/** Open the queue with the memory that was planned, or with what the library takes: a plan does not know how large a
+ * handler's results may be. */
 static gq_status open_queue(const struct bench *bench, struct session *session)
 {
   const gq_status status = gq_init(&session->lanes[0], &session->options);

@@ -39,15 +39,6 @@ static const char *parse_number(const char *text, uint64_t *number)
   return end;
 }
 
-/** Append \p number to \p list, if it is not there yet: nothing is measured twice. */
-static void add_once(struct list *list, uint64_t number)
-{
-  size_t i;
-
-  for (i = 0; i < list->count && list->values[i] != number; i++) continue;
-  if (i == list->count) list->values[list->count++] = number;
-}
-
 /** Numbers from \p least to \p most, separated by commas. */
 static bool parse_list(const char *option, const char *text, uint64_t least, uint64_t most, struct list *list)
 {
@@ -59,7 +50,7 @@ static bool parse_list(const char *option, const char *text, uint64_t least, uin
 
     at = parse_number(at, &number);
     if (!at || (*at && *at != ',') || number < least || number > most) break;
-    add_once(list, number);
+    if (!list_has(list, number)) list->values[list->count++] = number; /* nothing is measured twice */
     if (!*at++) return true;
   }
   complain("--%s '%s' is no list of up to %d numbers from %llu to %llu, separated by commas (K, M, G may follow each)",
