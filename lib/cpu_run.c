@@ -14,20 +14,6 @@ static void stamp(const gq_lane *lane, uint64_t position, bool at_end)
   gq_st64(at_end ? &stamps->end : &stamps->start, gq_now(), GQ_RELAXED, GQ_SYS);
 }
 
-/* Call the handler, guarded if the queue is. \return false if it crashed, and may have written anywhere before. */
-GQ_INLINE bool call(worker *w, const gq_msg *msg, gq_reply *reply, int32_t *code)
-{
-  gq_handler_function *function = w->state->c->handler->function;
-
-  if (!w->guard_stack) {
-    *code = function(msg, reply, &w->context);
-    return true;
-  }
-  if (gq_guard_run(w->guarded, function, msg, reply, &w->context, code, &w->crash)) return true;
-  *code = GQ_CODE_ARITHMETIC;
-  return w->crash.signal == SIGFPE; /* raised by an instruction that writes nothing */
-}
-
 /* This worker's handler crashed: nothing more is begun. Who waits learns it from cpu_health(). */
 static void note_crash(worker *w)
 {
@@ -39,31 +25,63 @@ static void note_crash(worker *w)
   gq_wake(&state->bell, 0x7fffffff);
 }
 
-/* Run the handler as often as it wants and may. The reply's capacity is the message's room. */
-GQ_INLINE gq_outcome attempt(worker *w, const gq_lane *lane, uint64_t position, gq_msg *msg, gq_reply *reply,
-                             uint32_t attempts)
+GQ_INLINE gq_outcome outcome_of(const gq_msg *msg, const gq_reply *reply, int32_t code)
 {
-  gq_outcome o = {GQ_OK, 0, 0, 0, NULL};
+  return (gq_outcome){
+    .status = code ? GQ_FAILED : reply->size > reply->capacity ? GQ_RESULT_TOO_LARGE : GQ_OK,
+    .attempts = msg->attempt, .size = reply->size, .code = code, .result = reply->data};
+}
 
-  if (position % GQ_SAMPLE == 0) stamp(lane, position, false);
-  gq_st64(&w->busy_id, msg->id, GQ_RELAXED, GQ_SYS);
+/* What of a worker and its queue each message needs, in variables that no handler's call makes the compiler load again. */
+typedef struct setting {
+  worker *w;
+  const gq_lane *lane;
+  gq_handler_function *function;
+  uint32_t attempts, room; /* in a cell, for a result */
+  uint64_t max_message_bytes;
+} setting;
+
+GQ_INLINE setting setting_of(worker *w, const gq_lane *lane, uint32_t unit_bytes)
+{
+  const gq_consumption *c = w->state->c;
+  const uint32_t room = gq_inline_bytes(c->limits.units, unit_bytes, 0);
+
+  return (setting){w, lane, c->handler->function, c->limits.attempts,
+                   room < c->limits.max_result_bytes ? room : (uint32_t)c->limits.max_result_bytes,
+                   c->limits.max_message_bytes};
+}
+
+/* Run the handler as often as it wants and may. The reply's capacity is the message's room. */
+GQ_INLINE gq_outcome attempt(setting s, uint64_t position, gq_msg *msg, gq_reply *reply)
+{
+  int32_t code;
+
+  if (position % GQ_SAMPLE == 0) stamp(s.lane, position, false);
+  gq_st64(&s.w->busy_id, msg->id, GQ_RELAXED, GQ_SYS);
   for (;;) {
-    if (!call(w, msg, reply, &o.code)) { /* busy_id stays, and names the message */
-      note_crash(w);
-      o.status = GQ_DEVICE_LOST;
-      return o;
-    }
-    if (o.code != GQ_RETRY || msg->attempt >= attempts) break;
+    code = gq_guard_call(s.w->guarded, s.function, msg, reply, &s.w->context);
+    if (code != GQ_RETRY || msg->attempt >= s.attempts) break;
     msg->attempt++;
     reply->size = 0;
   }
-  gq_st64(&w->busy_id, 0, GQ_RELAXED, GQ_SYS);
-  if (position % GQ_SAMPLE == 0) stamp(lane, position, true);
-  o.status = o.code ? GQ_FAILED : reply->size > reply->capacity ? GQ_RESULT_TOO_LARGE : GQ_OK;
-  o.attempts = msg->attempt;
-  o.size = reply->size;
-  o.result = reply->data;
-  return o;
+  gq_st64(&s.w->busy_id, 0, GQ_RELAXED, GQ_SYS);
+  if (position % GQ_SAMPLE == 0) stamp(s.lane, position, true);
+  return outcome_of(msg, reply, code);
+}
+
+/* The handler crashed, and may have written anywhere before, unless it was SIGFPE, which is raised by an instruction
+ * that writes nothing. \return what becomes of its message. */
+static gq_outcome end_crashed(worker *w, const gq_lane *lane, const gq_msg *msg, const gq_reply *reply)
+{
+  const uint64_t position = gq_id_position(msg->id);
+
+  if (w->crash.signal == SIGFPE) {
+    gq_st64(&w->busy_id, 0, GQ_RELAXED, GQ_SYS);
+    if (position % GQ_SAMPLE == 0) stamp(lane, position, true);
+    return outcome_of(msg, reply, GQ_CODE_ARITHMETIC);
+  }
+  note_crash(w); /* busy_id stays, and names the message */
+  return (gq_outcome){.status = GQ_DEVICE_LOST};
 }
 
 GQ_INLINE void count(worker *w, const gq_outcome *o)
@@ -75,21 +93,40 @@ GQ_INLINE void count(worker *w, const gq_outcome *o)
 
 /* ---------------------------------------------------------------------------------------------- one message */
 
+typedef struct lone {
+  worker *w;
+  const gq_lane *lane;
+  gq_msg msg;
+  gq_reply reply;
+  gq_outcome outcome;
+} lone;
+
+static void run_lone(void *argument)
+{
+  lone *l = argument;
+
+  l->outcome = attempt(setting_of(l->w, l->lane, l->lane->unit_bytes), gq_id_position(l->msg.id), &l->msg, &l->reply);
+}
+
 gq_outcome gq_cpu_run(worker *w, const fetched *f, const gq_job *job)
 {
   const gq_lane *lane = &w->state->c->lanes[f->lane];
-  gq_msg msg = {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1,
-                gq_id_make(f->lane, f->position), job->key, job->tag};
-  gq_reply reply = {job->has_result_slot ? lane->arena_base + job->result_offset : w->replies[0], job->room, 0};
-  gq_outcome o = {GQ_CANCELLED, 0, 0, 0, NULL};
+  lone l = {
+    w, lane,
+    {job->has_slot ? lane->arena_base + job->slot_offset : f->payload, job->size, 1, gq_id_make(f->lane, f->position),
+     job->key, job->tag},
+    {job->has_result_slot ? lane->arena_base + job->result_offset : w->replies[0], job->room, 0},
+    {GQ_CANCELLED, 0, 0, 0, NULL}};
 
   /* One after the other: a single load of both would have to wait for the two stores just made. */
   if (job->malformed) {
-    o.status = GQ_MALFORMED;
-    return o;
+    l.outcome.status = GQ_MALFORMED;
+    return l.outcome;
   }
-  if (job->cancelled) return o;
-  return attempt(w, lane, f->position, &msg, &reply, w->state->c->limits.attempts);
+  if (job->cancelled) return l.outcome;
+  if (!w->guard_stack) run_lone(&l);
+  else if (!gq_guard_run(w->guarded, run_lone, &l, &w->crash)) return end_crashed(w, lane, &l.msg, &l.reply);
+  return l.outcome;
 }
 
 void gq_cpu_complete(worker *w, const fetched *f, const gq_job *job, const gq_outcome *o)
@@ -122,7 +159,7 @@ void gq_cpu_complete(worker *w, const fetched *f, const gq_job *job, const gq_ou
  * together, so that what they share, the completion order's count above all, is touched once for them all. The first
  * waits for the others no longer than they take, which is little. */
 
-/* One that is malformed is not: fetch_copies() has said that it has a slot, or it is larger than it may be. */
+/* One that is malformed is not: fetch() has said that it has a slot, or it is larger than it may be. */
 static bool is_plain(const fetched *f, uint64_t max_bytes)
 {
   const uint32_t flags = f->view.head[1] & ~GQ_CELL_CANCELLED; /* and the distance to the message before */
@@ -132,16 +169,25 @@ static bool is_plain(const fetched *f, uint64_t max_bytes)
   return flags == 0 || (flags == GQ_CELL_EXT && !(ext[GQ_EXT_KEY] | ext[GQ_EXT_KEY + 1] | ext[GQ_EXT_ROOM]));
 }
 
-GQ_INLINE gq_outcome run_plain(worker *w, const gq_lane *lane, const fetched *f, uint8_t *result)
+/* Several of them: some of a worker's batch. */
+typedef struct plain_run {
+  worker *w;
+  const gq_lane *lane;
+  const fetched *first;
+  uint32_t n, done;
+  gq_msg msg;      /* of the one that is being run */
+  gq_reply reply;
+} plain_run;
+
+GQ_INLINE gq_outcome run_plain(setting s, const fetched *f, gq_msg *msg, gq_reply *reply, uint8_t *result)
 {
-  const gq_limits *limits = &w->state->c->limits;
-  const uint32_t *ext = f->view.ext, room = gq_inline_bytes(limits->units, limits->unit_bytes, 0);
-  gq_msg msg = {f->payload, f->view.head[0], 1, gq_id_make(f->lane, f->position), 0, 0};
-  gq_reply reply = {result, room < limits->max_result_bytes ? room : (uint32_t)limits->max_result_bytes, 0};
+  const uint32_t *ext = f->view.ext;
 
   if (f->view.head[1] & GQ_CELL_CANCELLED) return (gq_outcome){GQ_CANCELLED, 0, 0, 0, NULL};
-  if (f->view.head[1] & GQ_CELL_EXT) msg.tag = ext[GQ_EXT_TAG] | (uint64_t)ext[GQ_EXT_TAG + 1] << 32;
-  return attempt(w, lane, f->position, &msg, &reply, limits->attempts);
+  *msg = (gq_msg){f->payload, f->view.head[0], 1, gq_id_make(f->lane, f->position), 0, 0};
+  *reply = (gq_reply){result, s.room, 0};
+  if (f->view.head[1] & GQ_CELL_EXT) msg->tag = ext[GQ_EXT_TAG] | (uint64_t)ext[GQ_EXT_TAG + 1] << 32;
+  return attempt(s, f->position, msg, reply);
 }
 
 GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, const fetched *f, uint32_t n,
@@ -169,37 +215,62 @@ GQ_INLINE void post_plain(worker *w, const gq_lane *lane, uint32_t unit_bytes, c
   }
 }
 
-GQ_INLINE uint32_t run_plain_ones(worker *w, const gq_lane *lane, uint32_t unit_bytes, const fetched *f, uint32_t n)
+/* One after the other: an ordered lane has no count worth sharing, and what a crashing handler may write to must have
+ * been posted. */
+GQ_INLINE void run_singly(plain_run *run, uint32_t unit_bytes)
 {
-  const gq_consumption *c = w->state->c;
-  const uint64_t max_bytes = c->limits.max_message_bytes;
+  const setting s = setting_of(run->w, run->lane, unit_bytes);
+  const fetched *f = run->first, *end = f + run->n;
+
+  for (; f < end && is_plain(f, s.max_message_bytes); f++, run->done++) {
+    const gq_outcome o = run_plain(s, f, &run->msg, &run->reply, run->w->replies[0]);
+
+    post_plain(run->w, run->lane, unit_bytes, f, 1, &o);
+  }
+}
+
+static void run_singly16(void *argument) { run_singly(argument, 16); }
+static void run_singly8(void *argument) { run_singly(argument, 8); }
+
+/* The same, guarded. */
+static void run_guarded(plain_run *run, uint32_t unit_bytes)
+{
+  worker *w = run->w;
+  gq_outcome o;
+
+  if (gq_guard_run(w->guarded, unit_bytes == 16 ? run_singly16 : run_singly8, run, &w->crash)) return;
+  o = end_crashed(w, run->lane, &run->msg, &run->reply);
+  if (o.status == GQ_DEVICE_LOST) return; /* it has no result */
+  post_plain(w, run->lane, unit_bytes, &run->first[run->done++], 1, &o);
+}
+
+GQ_INLINE void run_together(plain_run *run, uint32_t unit_bytes)
+{
+  const setting s = setting_of(run->w, run->lane, unit_bytes);
   gq_outcome outcomes[TOGETHER];
   uint32_t done = 0;
 
-  /* An ordered lane has no count worth sharing, and what a crashing handler may write to must have been posted. */
-  if (c->limits.ordered || w->guard_stack) {
-    for (; done < n && is_plain(&f[done], max_bytes); done++) {
-      const gq_outcome o = run_plain(w, lane, &f[done], w->replies[0]);
+  for (; done < run->n && done < TOGETHER && is_plain(&run->first[done], s.max_message_bytes); done++)
+    outcomes[done] = run_plain(s, &run->first[done], &run->msg, &run->reply, run->w->replies[done]);
+  if (done) post_plain(run->w, run->lane, unit_bytes, run->first, done, outcomes);
+  run->done = done;
+}
 
-      if (o.status == GQ_DEVICE_LOST) break; /* it has no result */
-      post_plain(w, lane, unit_bytes, &f[done], 1, &o);
-    }
-    return done;
-  }
-  for (; done < n && done < TOGETHER && is_plain(&f[done], max_bytes); done++) {
-    outcomes[done] = run_plain(w, lane, &f[done], w->replies[done]);
-    if (outcomes[done].status == GQ_DEVICE_LOST) break;
-  }
-  if (done) post_plain(w, lane, unit_bytes, f, done, outcomes);
-  return done;
+GQ_INLINE void run_plain_ones(plain_run *run, uint32_t unit_bytes)
+{
+  if (run->w->guard_stack) run_guarded(run, unit_bytes);
+  else if (run->w->state->c->limits.ordered) run_singly(run, unit_bytes);
+  else run_together(run, unit_bytes);
 }
 
 uint32_t gq_cpu_run_plain(worker *w, const fetched *first, uint32_t n)
 {
   const gq_consumption *c = w->state->c;
-  const gq_lane *lane = &c->lanes[first->lane];
+  plain_run run = {.w = w, .lane = &c->lanes[first->lane], .first = first, .n = n};
 
   if (!c->is_short) return 0;
   /* Compiled for each, so that nothing in the loops depends on it. */
-  return c->limits.unit_bytes == 16 ? run_plain_ones(w, lane, 16, first, n) : run_plain_ones(w, lane, 8, first, n);
+  if (c->limits.unit_bytes == 16) run_plain_ones(&run, 16);
+  else run_plain_ones(&run, 8);
+  return run.done;
 }

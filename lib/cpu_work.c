@@ -162,7 +162,7 @@ static uint32_t fetch(worker *w, uint32_t index)
   const gq_lane *lane = &state->c->lanes[index];
   const gq_cells cells = gq_lane_cells(lane, lane->submissions);
   source *s = &state->sources[index];
-  const uint32_t words = gq_cell_words(cells.units, cells.unit_bytes);
+  const uint32_t most = gq_inline_bytes(cells.units, cells.unit_bytes, 0);
   uint32_t idle = 0, n = 0, max = FETCH;
   bool is_short = state->c->is_short;
   uint64_t next;
@@ -182,7 +182,9 @@ static uint32_t fetch(worker *w, uint32_t index)
       break;
     f->lane = index;
     f->position = next;
-    if (gq_used_words(f->view.head[0], f->view.head[1]) > words) { /* malformed: no inline bytes, surely too large */
+    if (!(f->view.head[1] & GQ_CELL_SLOT) &&
+        f->view.head[0] > most - (f->view.head[1] & GQ_CELL_EXT ? 4 * GQ_EXT_WORDS : 0)) {
+      /* malformed: no inline bytes, surely too large */
       f->view.head[0] = UINT32_MAX;
       f->view.head[1] |= GQ_CELL_SLOT;
     }

@@ -20,19 +20,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned installed;                /* under `lock` */
 static struct sigaction before[FAULTS];   /* written when there is no guard yet */
 
-typedef struct place {
+typedef struct gq_guard_place {
   sigjmp_buf environment;
   volatile gq_crash *crash;
 } place;
 
-/* What a signal handler has to know of a worker thread. It is found by a key, which glibc and musl look up without
- * allocating. A thread-local variable may be allocated when it is first touched, here in the midst of malloc(); to have it
- * allocated beforehand makes the library one that Python cannot load at run time. */
-struct gq_guarded {
-  place *running;
-  const uint8_t *stack_end;
-};
-
+/* A worker thread's gq_guarded is found by a key, which glibc and musl look up without allocating. A thread-local variable
+ * may be allocated when it is first touched, here in the midst of malloc(); to have it allocated beforehand makes the
+ * library one that Python cannot load at run time. */
 static pthread_key_t guarded_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool has_key;
@@ -147,16 +142,22 @@ gq_guarded *gq_guard_enter(void *stack)
   return thread;
 }
 
-bool gq_guard_run(gq_guarded *thread, gq_handler_function *function, const gq_msg *msg, gq_reply *reply,
-                  const gq_context *context, int32_t *code, gq_crash *crash)
+bool gq_guard_run(gq_guarded *thread, void (*body)(void *argument), void *argument, gq_crash *crash)
 {
   place here;
 
   here.crash = crash;
-  if (thread && sigsetjmp(here.environment, 0)) return false;
-  if (thread) thread->running = &here;
-  *code = function(msg, reply, context);
-  if (thread) thread->running = NULL;
+  if (!thread) {
+    body(argument);
+    return true;
+  }
+  if (sigsetjmp(here.environment, 0)) {
+    thread->back = NULL;
+    return false;
+  }
+  thread->back = &here;
+  body(argument);
+  thread->back = NULL;
   return true;
 }
 

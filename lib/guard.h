@@ -24,16 +24,34 @@ void gq_guard_install(void);
 void gq_guard_remove(void);
 
 /** What the signal handlers know of a thread. */
-typedef struct gq_guarded gq_guarded;
+typedef struct gq_guarded {
+  struct gq_guard_place *back;             /* where gq_guard_run() was called; NULL outside its body */
+  struct gq_guard_place *volatile running; /* the same while a handler runs, else NULL; a signal handler reads it */
+  const uint8_t *stack_end;
+} gq_guarded;
 
 /** In a thread that is going to call gq_guard_run(). \param stack  GQ_GUARD_STACK_BYTES for the signal handler, which
  * cannot use the thread's own when that has run over; lives until the thread ends
  * \return for gq_guard_run(); lives as long. NULL: nothing is guarded, as there is no memory or a sanitizer */
 gq_guarded *gq_guard_enter(void *stack);
 
-/** Run the handler. \return true with what it returned in \p code, or false with how it crashed. */
-bool gq_guard_run(gq_guarded *thread, gq_handler_function *function, const gq_msg *msg, gq_reply *reply,
-                  const gq_context *context, int32_t *code, gq_crash *crash);
+/** Run \p body, which calls handlers by gq_guard_call(): one place to come back to serves as many as it calls. Not to be
+ * called in a body.
+ * \return true if it came to its end, or false with how a handler crashed, in which case it was left at that call. */
+bool gq_guard_run(gq_guarded *thread, void (*body)(void *argument), void *argument, gq_crash *crash);
+
+/** Call a handler, in a body; outside one it is not guarded. Faults of anything else in a body are not the guard's. */
+static inline int32_t gq_guard_call(gq_guarded *thread, gq_handler_function *function, const gq_msg *msg,
+                                    gq_reply *reply, const gq_context *context)
+{
+  int32_t code;
+
+  if (!thread) return function(msg, reply, context);
+  thread->running = thread->back;
+  code = function(msg, reply, context);
+  thread->running = NULL;
+  return code;
+}
 
 /** "it crashed (SIGSEGV at address 0x8)", or that its stack ran over. */
 void gq_crash_say(const gq_crash *crash, char *text, size_t size);

@@ -42,48 +42,55 @@ typedef struct fault_case {
   uint32_t stall_ms, attempts;
   gq_status on_cpu, on_cuda; /* how the bad message ends */
   int32_t code;              /* of GQ_FAILED */
-  bool crashes;              /* by a signal, on the CPU */
-  bool unguarded;            /* CPU only: the process is to die of it */
+  unsigned how;
   uint32_t large_bytes;      /* not 0: the bad message's size, and that of some good ones that are sent around it */
 } fault_case;
+
+enum {
+  CRASHES = 1,               /* by a signal, on the CPU */
+  UNGUARDED = 2,             /* CPU only: the process is to die of it */
+  IN_A_BATCH = 4             /* sent in one call with those around it, and all are run in order, by one worker on the CPU:
+                                there those before it have their results whatever it does */
+};
 
 #define PLAIN "test_misbehave"
 #define SHORT "test_misbehave_short"
 
 static const fault_case cases[] = {
-  { "a_result_too_big", PLAIN, 'b', GQ_SCOPE_THREAD, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false, false,
+  { "a_result_too_big", PLAIN, 'b', GQ_SCOPE_THREAD, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, 0, 0 },
+  { "a_result_too_big_in_a_warp", PLAIN, 'b', GQ_SCOPE_WARP, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, 0, 0 },
+  { "a_code", PLAIN, 'c', GQ_SCOPE_THREAD, 0, 1, GQ_FAILED, GQ_FAILED, 7, 0, 0 },
+  { "a_code_in_a_block", PLAIN, 'c', GQ_SCOPE_BLOCK, 0, 1, GQ_FAILED, GQ_FAILED, 7, 0, 0 },
+  { "a_retry_that_helps", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 3, GQ_OK, GQ_OK, 0, 0, 0 },
+  { "a_retry_too_many", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 2, GQ_FAILED, GQ_FAILED, GQ_RETRY, 0, 0 },
+  { "a_division_by_zero", PLAIN, 'z', GQ_SCOPE_THREAD, 0, 3, CPU_DIVISION, GQ_OK, GQ_CODE_ARITHMETIC, CRASHES, 0 },
+  { "a_wild_write", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES, 0 },
+  { "a_wild_write_unguarded", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0,
+    CRASHES | UNGUARDED, 0 },
+  { "a_wild_write_of_a_short_handler", SHORT, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES,
     0 },
-  { "a_result_too_big_in_a_warp", PLAIN, 'b', GQ_SCOPE_WARP, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false,
-    false, 0 },
-  { "a_code", PLAIN, 'c', GQ_SCOPE_THREAD, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false, 0 },
-  { "a_code_in_a_block", PLAIN, 'c', GQ_SCOPE_BLOCK, 0, 1, GQ_FAILED, GQ_FAILED, 7, false, false, 0 },
-  { "a_retry_that_helps", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 3, GQ_OK, GQ_OK, 0, false, false, 0 },
-  { "a_retry_too_many", PLAIN, 'r', GQ_SCOPE_THREAD, 0, 2, GQ_FAILED, GQ_FAILED, GQ_RETRY, false, false, 0 },
-  { "a_division_by_zero", PLAIN, 'z', GQ_SCOPE_THREAD, 0, 3, CPU_DIVISION, GQ_OK, GQ_CODE_ARITHMETIC, true, false, 0 },
-  { "a_wild_write", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
-  { "a_wild_write_unguarded", PLAIN, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, true, 0 },
-  { "a_wild_write_of_a_short_handler", SHORT, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true,
-    false, 0 },
-  { "a_wild_write_in_a_warp", PLAIN, 'w', GQ_SCOPE_WARP, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
-  { "a_wild_write_in_a_block", PLAIN, 'w', GQ_SCOPE_BLOCK, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
-  { "a_stack_used_up", PLAIN, 's', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false, 0 },
-  { "an_endless_loop", PLAIN, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false, 0 },
-  { "an_endless_loop_of_a_short_handler", SHORT, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0,
-    false, false, 0 },
-  { "an_endless_loop_in_a_block", PLAIN, 'l', GQ_SCOPE_BLOCK, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false, false,
+  { "a_wild_write_in_a_batch", SHORT, 'w', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0,
+    CRASHES | IN_A_BATCH, 0 },
+  { "a_division_by_zero_in_a_batch", SHORT, 'z', GQ_SCOPE_THREAD, 0, 3, CPU_DIVISION, GQ_OK, GQ_CODE_ARITHMETIC,
+    CRASHES | IN_A_BATCH, 0 },
+  { "a_retry_too_many_in_a_batch", SHORT, 'r', GQ_SCOPE_THREAD, 0, 2, GQ_FAILED, GQ_FAILED, GQ_RETRY, IN_A_BATCH, 0 },
+  { "a_wild_write_in_a_warp", PLAIN, 'w', GQ_SCOPE_WARP, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES, 0 },
+  { "a_wild_write_in_a_block", PLAIN, 'w', GQ_SCOPE_BLOCK, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES, 0 },
+  { "a_stack_used_up", PLAIN, 's', GQ_SCOPE_THREAD, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES, 0 },
+  { "an_endless_loop", PLAIN, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, 0, 0 },
+  { "an_endless_loop_of_a_short_handler", SHORT, 'l', GQ_SCOPE_THREAD, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, 0,
     0 },
+  { "an_endless_loop_in_a_block", PLAIN, 'l', GQ_SCOPE_BLOCK, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, 0, 0 },
   /* What a whole warp runs in scope auto, gq_run_wide() in cuda/serve.cuh, while other messages of the same warp have
    * been run and not yet posted, or are still to be run. */
-  { "a_large_result_too_big", PLAIN, 'b', GQ_SCOPE_AUTO, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, false,
-    false, 8192 },
-  { "a_wild_write_in_a_large_message", PLAIN, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true,
-    false, 9000 },
-  { "a_large_wild_write_if_short", SHORT, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, true, false,
+  { "a_large_result_too_big", PLAIN, 'b', GQ_SCOPE_AUTO, 0, 1, GQ_RESULT_TOO_LARGE, GQ_RESULT_TOO_LARGE, 0, 0, 8192 },
+  { "a_wild_write_in_a_large_message", PLAIN, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES,
+    9000 },
+  { "a_large_wild_write_if_short", SHORT, 'w', GQ_SCOPE_AUTO, 0, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, CRASHES,
     100004 },
-  { "an_endless_loop_in_a_large_message", PLAIN, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false,
-    false, 8192 },
-  { "a_large_endless_loop_if_short", SHORT, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, false,
-    false, 9000 },
+  { "an_endless_loop_in_a_large_message", PLAIN, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, 0,
+    8192 },
+  { "a_large_endless_loop_if_short", SHORT, 'l', GQ_SCOPE_AUTO, 200, 1, GQ_DEVICE_LOST, GQ_DEVICE_LOST, 0, 0, 9000 },
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -116,9 +123,10 @@ static gq_queue *open_queue(gq_backend backend, const char *handler, const fault
   EXPECT(gq_options_init(&options), GQ_OK);
   options.backend = backend;
   options.handler = handler;
-  options.workers = 2;
+  options.workers = c && (c->how & IN_A_BATCH) && backend == GQ_BACKEND_CPU ? 1 : 2;
   if (c) {
-    options.guard = !c->unguarded;
+    options.ordered = (c->how & IN_A_BATCH) != 0;
+    options.guard = !(c->how & UNGUARDED);
     options.scope = c->scope;
     options.attempts = c->attempts;
     if (c->stall_ms) options.stall_ms = c->stall_ms;
@@ -152,6 +160,27 @@ static gq_status try_send_good(gq_queue *queue, uint64_t number, const fault_cas
   const gq_message message = { .data = data, .size = good_bytes(c, number) };
   fill(data, good_bytes(c, number), number, 'g');
   return gq_enqueue(queue, &message, SUPPORT_LONG, id);
+}
+
+/* The bad message in one call with LATER good ones, half of them before it. */
+static void send_batch(gq_queue *queue, const gq_message *bad, uint64_t *later, uint64_t *bad_id)
+{
+  static unsigned char data[LATER][MESSAGE_BYTES];
+  gq_message messages[LATER + 1];
+  uint64_t ids[LATER + 1];
+  size_t done = 0;
+  for (size_t i = 0; i <= LATER; i++) {
+    const size_t number = i - (i > LATER / 2);
+    if (i == LATER / 2) {
+      messages[i] = *bad;
+      continue;
+    }
+    fill(data[number], MESSAGE_BYTES, number, 'g');
+    messages[i] = (gq_message){ .data = data[number], .size = MESSAGE_BYTES };
+  }
+  EXPECT(gq_enqueue_batch(queue, messages, LATER + 1, SUPPORT_LONG, ids, &done), GQ_OK);
+  *bad_id = ids[LATER / 2];
+  for (size_t i = 0; i < LATER; i++) later[i] = ids[i + (i >= LATER / 2)];
 }
 
 static uint64_t send_good(gq_queue *queue, uint64_t number)
@@ -251,7 +280,8 @@ static int run_case(const fault_case *c, const support_backend *backend)
   while (c->large_bytes && sent < LATER / 2)   /* not waited for: so that some are with the bad one in its warp */
     EXPECT(try_send_good(queue, sent, c, &later[sent]), GQ_OK), sent++;
   const int64_t before = support_now_ns();
-  EXPECT(gq_enqueue(queue, &message, SUPPORT_LONG, &bad), GQ_OK);
+  if (c->how & IN_A_BATCH) send_batch(queue, &message, later, &bad), sent = LATER;
+  else EXPECT(gq_enqueue(queue, &message, SUPPORT_LONG, &bad), GQ_OK);
   while (sent < LATER && try_send_good(queue, sent, c, &later[sent]) == GQ_OK) sent++;   /* it may be known by now */
   if (!lost && sent < LATER) complain("only %" PRIu64 " messages could be sent around the bad one", sent);
   EXPECT(take_bad(queue, bad, c), expected);
@@ -262,7 +292,8 @@ static int run_case(const fault_case *c, const support_backend *backend)
   for (uint64_t i = 0; i < EARLIER; i++) EXPECT(take_good(queue, earlier[i], i, NULL), GQ_OK);   /* lost or not */
   for (uint64_t i = 0; i < sent; i++) {
     const gq_status status = take_good(queue, later[i], i, c);
-    if (status != GQ_OK && !(lost && status == GQ_DEVICE_LOST))
+    const bool surely = (c->how & IN_A_BATCH) && backend->value == GQ_BACKEND_CPU && i < LATER / 2;
+    if (status != GQ_OK && !(lost && status == GQ_DEVICE_LOST && !surely))
       complain("message %" PRIu64 " around the bad one ended in %s", i, gq_status_name(status));
   }
   if (lost) check_lost(queue, bad, text, c, event_fd);
@@ -298,7 +329,7 @@ static const char *run_apart(const char *program, const fault_case *c, const sup
     }
     support_sleep_us(1000);
   }
-  if (c->unguarded)
+  if (c->how & UNGUARDED)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV ? NULL : "the process did not die of SIGSEGV";
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
   snprintf(wrong, sizeof wrong, WIFSIGNALED(status) ? "killed by signal %d" : "exit status %d",
@@ -308,8 +339,8 @@ static const char *run_apart(const char *program, const fault_case *c, const sup
 
 static bool applies(const fault_case *c, const support_backend *backend)
 {
-  if (backend->value == GQ_BACKEND_CUDA) return !c->unguarded;
-  return !(c->crashes && support_is_instrumented());   /* a sanitizer reports it, and ends the process itself */
+  if (backend->value == GQ_BACKEND_CUDA) return !(c->how & UNGUARDED);
+  return !((c->how & CRASHES) && support_is_instrumented());   /* a sanitizer reports it, and ends the process itself */
 }
 
 static int run_all(const char *program, support_backend *backends)
@@ -327,13 +358,13 @@ static int run_all(const char *program, support_backend *backends)
     printf("test_faults on %s:\n", backend->name);
     for (size_t i = 0; i < CASES; i++) {
       if (!applies(&cases[i], backend)) {
-        printf("  %-36s not run %s\n", cases[i].name, cases[i].unguarded ? "here" : "under a sanitizer");
+        printf("  %-36s not run %s\n", cases[i].name, cases[i].how & UNGUARDED ? "here" : "under a sanitizer");
         continue;
       }
       fflush(stdout);
       const char *wrong = run_apart(program, &cases[i], backend);
       if (wrong) printf("  %-36s FAILED: %s\n", cases[i].name, wrong);
-      else if (cases[i].unguarded) printf("  %-36s the process died of it, as it should\n", cases[i].name);
+      else if (cases[i].how & UNGUARDED) printf("  %-36s the process died of it, as it should\n", cases[i].name);
       failed += wrong != NULL;
       ran++;
     }
