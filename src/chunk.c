@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool keeps_bytes, uint64_t limit)
+void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool keeps_bytes, bool crowded, uint64_t limit)
 {
   memset(chunks, 0, sizeof *chunks);
   pthread_mutex_init(&chunks->lock, NULL);
@@ -17,6 +17,7 @@ void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool kee
   condition_init(&chunks->freed);
   chunks->last = &chunks->first;
   memcpy(chunks->most, most, sizeof chunks->most);
+  chunks->enough = crowded ? most[CHUNK_OF_MANY] / 8 : SIZE_MAX;
   chunks->keeps_bytes = keeps_bytes;
   chunks->most_bytes = keeps_bytes ? KEPT_BYTES : CHUNKS_BYTES;
   chunks->limit = limit;
@@ -70,6 +71,24 @@ static bool may_make(const struct chunks *chunks, enum chunk_kind kind)
   return chunks->made[kind] < chunks->most[kind];
 }
 
+static bool has_room_for(const struct chunks *chunks, enum chunk_kind kind)
+{
+  return chunks->sent + 1 < chunks->limit && may_make(chunks, kind);
+}
+
+/** Wake the reader if it can go on; the lock is held. Where processors are few it sleeps while pipelines have chunks to go
+ * on with, and then makes several: two changes of threads for each would be a twentieth of all work. */
+static void wake_if_useful(struct chunks *chunks)
+{
+  const enum chunk_kind kind = chunks->reader_kind;
+  const bool may_sleep_on = !has_room_for(chunks, kind) ||
+                            (kind == CHUNK_OF_MANY && chunks->waiting > chunks->enough);
+
+  if (!chunks->reader_waits || (may_sleep_on && !stop_requested())) return;
+  chunks->reader_waits = false;
+  pthread_cond_signal(&chunks->freed);
+}
+
 /** Wait until there may be one more chunk, beside one that may be under way; the lock is held.
  * \return false if the run is to stop. */
 static bool wait_for_one(struct chunks *chunks, enum chunk_kind kind, int64_t *waited_ns)
@@ -77,11 +96,13 @@ static bool wait_for_one(struct chunks *chunks, enum chunk_kind kind, int64_t *w
   int64_t begun_ns;
 
   if (stop_requested()) return false;
-  if (chunks->sent + 1 < chunks->limit && may_make(chunks, kind)) return true;
+  if (has_room_for(chunks, kind)) return true;
   begun_ns = clock_ns();
-  chunks->reader_waits = true;
-  while (!(chunks->sent + 1 < chunks->limit && may_make(chunks, kind)) && !stop_requested())
+  chunks->reader_kind = kind;
+  while (!has_room_for(chunks, kind) && !stop_requested()) {
+    chunks->reader_waits = true;
     condition_wait(&chunks->freed, &chunks->lock, WAIT_SLICE_NS);
+  }
   chunks->reader_waits = false;
   *waited_ns += clock_ns() - begun_ns;
   return !stop_requested();
@@ -201,6 +222,14 @@ bool chunks_send_few(struct chunks *chunks, struct chunk *chunk, size_t bytes, s
   return true;
 }
 
+void chunks_wake(struct chunks *chunks)
+{
+  pthread_mutex_lock(&chunks->lock);
+  pthread_cond_signal(&chunks->freed);
+  pthread_cond_broadcast(&chunks->filled);
+  pthread_mutex_unlock(&chunks->lock);
+}
+
 void chunks_end(struct chunks *chunks)
 {
   pthread_mutex_lock(&chunks->lock);
@@ -225,7 +254,7 @@ struct chunk *chunks_take(struct chunks *chunks, int64_t wait_ns, bool *ended)
     chunks->first = chunk->next;
     if (!chunks->first) chunks->last = &chunks->first;
     chunks->waiting--;
-    if (chunks->reader_waits) pthread_cond_signal(&chunks->freed);
+    wake_if_useful(chunks);
   }
   *ended = !chunk && (chunks->ended || stop_requested());
   pthread_mutex_unlock(&chunks->lock);
@@ -236,7 +265,7 @@ void chunks_allow(struct chunks *chunks, uint64_t limit)
 {
   pthread_mutex_lock(&chunks->lock);
   chunks->limit = limit;
-  pthread_cond_signal(&chunks->freed);
+  wake_if_useful(chunks);
   pthread_mutex_unlock(&chunks->lock);
 }
 
@@ -247,7 +276,7 @@ static uint8_t *take_bytes_back(struct chunks *chunks, struct chunk *chunk)
   struct spare_buffer *buffer = (void *)data;
 
   chunks->bytes -= chunk->capacity;
-  pthread_cond_signal(&chunks->freed);
+  wake_if_useful(chunks);
   if (chunk->capacity == CHUNK_BYTES && chunks->buffer_count < chunks->most[CHUNK_OF_MANY]) {
     buffer->next = chunks->buffers;
     chunks->buffers = buffer;
@@ -282,7 +311,7 @@ static void put_an_end_to(struct chunks *chunks, struct chunk *chunk)
   if (chunk->kind == CHUNK_OF_FEW && chunk->data) data = take_bytes_back(chunks, chunk);
   chunks->bytes -= chunk->capacity;
   chunks->made[chunk->kind]--;
-  pthread_cond_signal(&chunks->freed);
+  wake_if_useful(chunks);
   pthread_mutex_unlock(&chunks->lock);
   free(data);
   free(chunk);
@@ -305,6 +334,6 @@ void chunks_put_back(struct chunks *chunks, struct chunk *chunk)
   chunks->bytes -= held;
   chunk->next = chunks->spare;
   chunks->spare = chunk;
-  pthread_cond_signal(&chunks->freed);
+  wake_if_useful(chunks);
   pthread_mutex_unlock(&chunks->lock);
 }

@@ -65,18 +65,21 @@ struct chunks {
   size_t most[CHUNK_KINDS];        /**< chunks there may be */
   size_t made[CHUNK_KINDS];        /**< chunks there are */
   size_t waiting;                  /**< sent, and not taken yet */
+  size_t enough;                   /**< with more than that waiting the reader is left asleep, whatever there is room for;
+                                        0 where there are few chunks at all */
   bool keeps_bytes;                /**< they are needed until a message has finished, not only until it was sent */
   size_t bytes, most_bytes;        /**< of those sent and not put back. Not of the one being filled: a message may be
                                         larger than most_bytes, and its chunk would wait for itself */
   unsigned hungry;                 /**< pipelines that wait for one; may be read without the lock, as a hint */
   bool reader_waits;
+  enum chunk_kind reader_kind;     /**< for room for one of these */
   uint64_t sent, limit;            /**< chunks; a chunk of number limit may not be sent yet */
   bool ended;
 };
 
 /** \param most  of each kind \param keeps_bytes  whether a message's bytes are needed until it has finished
- * \param limit  see chunks_allow() */
-void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool keeps_bytes, uint64_t limit);
+ * \param crowded  see outlet_init() \param limit  see chunks_allow() */
+void chunks_init(struct chunks *chunks, const size_t most[CHUNK_KINDS], bool keeps_bytes, bool crowded, uint64_t limit);
 void chunks_free(struct chunks *chunks);
 
 /** An empty chunk, for the reader. Waits until there may be one more. \return NULL if the run is to stop.
@@ -99,6 +102,9 @@ bool chunks_send_few(struct chunks *chunks, struct chunk *chunk, size_t bytes, s
 
 /** Give \p chunk to the pipelines. */
 void chunks_send(struct chunks *chunks, struct chunk *chunk);
+
+/** After stop_reading(): who waits here sees it. */
+void chunks_wake(struct chunks *chunks);
 
 /** No more will be sent. */
 void chunks_end(struct chunks *chunks);

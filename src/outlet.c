@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-void outlet_init(struct outlet *outlet, bool ordered, size_t chunks, unsigned sources)
+enum {
+  BULK_BYTES = 16 * 1024,   /* where that much came at a time, more will */
+  MUCH_BYTES = 256 * 1024,  /* is written at once */
+  WRITER_LINGER_NS = 1000 * 1000 /* for the writer of a crowded outlet to sleep while it comes */
+};
+
+void outlet_init(struct outlet *outlet, bool ordered, bool crowded, size_t chunks, unsigned sources)
 {
   size_t i;
 
@@ -17,6 +23,7 @@ void outlet_init(struct outlet *outlet, bool ordered, size_t chunks, unsigned so
   condition_init(&outlet->filled);
   condition_init(&outlet->drained);
   outlet->ordered = ordered;
+  outlet->crowded = crowded;
   outlet->sources = sources;
   outlet->lineup_count = ordered ? chunks : 1;
   outlet->lineups = allocate(outlet->lineup_count * sizeof *outlet->lineups);
@@ -123,7 +130,8 @@ void outlet_put(struct outlet *outlet, uint64_t sequence, struct piece *piece, b
     if (!outlet->ordered || sequence == outlet->turn) outlet->turn_bytes += piece->text.used;
   }
   if (last && outlet->ordered) lineup->ended = true;
-  if (outlet->writer_waits && (!outlet->ordered || sequence == outlet->turn)) pthread_cond_signal(&outlet->filled);
+  if (outlet->writer_waits && outlet->bytes >= outlet->worth_waking &&
+      (!outlet->ordered || sequence == outlet->turn)) pthread_cond_signal(&outlet->filled);
   pthread_mutex_unlock(&outlet->lock);
 }
 
@@ -169,20 +177,32 @@ static struct piece *take_in_turn(struct outlet *outlet)
   return first;
 }
 
+/** The lock is held. */
+static void wait_for_pieces(struct outlet *outlet, size_t worth_waking, int64_t wait_ns)
+{
+  outlet->writer_waits = true;
+  outlet->worth_waking = worth_waking;
+  condition_wait(&outlet->filled, &outlet->lock, wait_ns);
+  outlet->writer_waits = false;
+}
+
 struct piece *outlet_take(struct outlet *outlet, int64_t wait_ns, bool *ended)
 {
   const uint64_t turn = outlet->turn; /* only this thread changes it */
   struct piece *pieces, *piece;
+  size_t bytes = 0;
 
   pthread_mutex_lock(&outlet->lock);
+  if (outlet->is_bulk && outlet->bytes < MUCH_BYTES && outlet->sources > 0)
+    wait_for_pieces(outlet, MUCH_BYTES, WRITER_LINGER_NS);
   pieces = take_in_turn(outlet);
   if (!pieces && outlet->sources > 0) {
-    outlet->writer_waits = true;
-    condition_wait(&outlet->filled, &outlet->lock, wait_ns);
-    outlet->writer_waits = false;
+    wait_for_pieces(outlet, 0, wait_ns);
     pieces = take_in_turn(outlet);
   }
-  for (piece = pieces; piece; piece = piece->next) outlet->bytes -= piece->text.used;
+  for (piece = pieces; piece; piece = piece->next) bytes += piece->text.used;
+  outlet->bytes -= bytes;
+  outlet->is_bulk = outlet->crowded && bytes >= BULK_BYTES;
   *ended = !pieces && outlet->sources == 0;
   if (pieces || turn != outlet->turn) pthread_cond_broadcast(&outlet->drained);
   pthread_mutex_unlock(&outlet->lock);

@@ -34,9 +34,11 @@ struct lineup {
 struct outlet {
   pthread_mutex_t lock;
   pthread_cond_t filled, drained;
-  bool ordered, closed;
+  bool ordered, crowded, closed;
   unsigned sources;                  /**< pipelines that may still hand something over */
   bool writer_waits;
+  size_t worth_waking;               /**< bytes: with fewer the writer sleeps on; 0 but for a moment after much */
+  bool is_bulk;                      /**< crowded, and what the writer took last was much */
   uint64_t turn;                     /**< the chunk whose pieces are written */
   size_t bytes, turn_bytes;          /**< that wait: all, and of the chunk whose turn it is */
   struct lineup *lineups;            /**< by chunk, modulo their number; one if not ordered */
@@ -44,8 +46,9 @@ struct outlet {
   struct piece *spare;
 };
 
-/** \param chunks  how many there may be at once */
-void outlet_init(struct outlet *outlet, bool ordered, size_t chunks, unsigned sources);
+/** \param crowded  whether there are more threads than processors, so that it pays to wake them for more at a time
+ * \param chunks  how many there may be at once */
+void outlet_init(struct outlet *outlet, bool ordered, bool crowded, size_t chunks, unsigned sources);
 void outlet_free(struct outlet *outlet);
 
 /** An empty piece to fill. */

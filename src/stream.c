@@ -63,6 +63,15 @@ unsigned stream_pipelines(const struct settings *settings, uint64_t input_total)
   return count > MOST_PIPELINES ? MOST_PIPELINES : (unsigned)count;
 }
 
+/** Whether handlers run on the CPU, and leave reader, pipelines and writer no processors of their own. */
+static bool is_crowded(const struct run *run, unsigned pipelines)
+{
+  const uint32_t workers = run->settings->queue.workers;
+  const unsigned cpus = (unsigned)usable_cpus();
+
+  return gq_running_backend(run->queue) == GQ_BACKEND_CPU && (workers ? workers : cpus) + pipelines + 2 > cpus;
+}
+
 /** How many chunks of each kind keep the queue busy. */
 static void size_chunks(const struct run *run, unsigned pipelines, size_t most[CHUNK_KINDS])
 {
@@ -82,6 +91,7 @@ bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
   size_t most[CHUNK_KINDS], window;
   const bool ordered = run->settings->queue.ordered;
   const bool keeps_bytes = run->settings->with_input || run->dead_letters;
+  const bool crowded = is_crowded(run, pipelines);
   unsigned i;
 
   size_chunks(run, pipelines, most);
@@ -89,8 +99,8 @@ bool stream_open(struct stream *stream, struct run *run, unsigned pipelines)
   memset(stream, 0, sizeof *stream);
   stream->run = run;
   stream->pipelines = allocate(pipelines * sizeof *stream->pipelines);
-  chunks_init(&stream->chunks, most, keeps_bytes, ordered ? window : UINT64_MAX);
-  outlet_init(&stream->outlet, ordered, window, pipelines);
+  chunks_init(&stream->chunks, most, keeps_bytes, crowded, ordered ? window : UINT64_MAX);
+  outlet_init(&stream->outlet, ordered, crowded, window, pipelines);
   cutter_init(&stream->cutter, run, &stream->chunks);
   for (i = 0; i < pipelines; i++) {
     gq_queue *lane = run->queue;
@@ -178,6 +188,7 @@ bool stream_run(struct stream *stream)
   stream->ended_ns = clock_ns();
   atomic_store(&run->writer_done, true);
   stop_reading(); /* it has ended, unless the output has failed */
+  chunks_wake(&stream->chunks);
   outlet_close(&stream->outlet);
   if (is_reading) pthread_join(reader, NULL);
   for (i = 0; i < started; i++) pthread_join(stream->pipelines[i].thread, NULL);
