@@ -48,11 +48,10 @@ static inline void write_eight_digits(char *to, const unsigned char *from)
   memcpy(to, &digits, sizeof digits); /* the first digit is in the lowest byte; a loop over bytes is eight stores */
 }
 
-/** Add \p size bytes as hexadecimal digits. */
-static inline void buffer_add_hex(struct buffer *buffer, const unsigned char *data, size_t size)
+/** Write \p size bytes as hexadecimal digits. */
+static inline void write_hex(char *to, const unsigned char *data, size_t size)
 {
   static const char digits[] = "0123456789abcdef";
-  char *to = buffer_room(buffer, 2 * size);
   size_t i;
 
   for (i = 0; i + 4 <= size; i += 4) write_eight_digits(to + 2 * i, data + i);
@@ -60,6 +59,11 @@ static inline void buffer_add_hex(struct buffer *buffer, const unsigned char *da
     to[2 * i] = digits[data[i] >> 4];
     to[2 * i + 1] = digits[data[i] & 15];
   }
+}
+
+static inline void buffer_add_hex(struct buffer *buffer, const unsigned char *data, size_t size)
+{
+  write_hex(buffer_room(buffer, 2 * size), data, size);
   buffer->used += 2 * size;
 }
 

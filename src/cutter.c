@@ -111,7 +111,7 @@ enum fill cutter_need(struct cutter *c, size_t size)
   return FILL_MORE;
 }
 
-bool cutter_take(struct cutter *c, size_t size, size_t more)
+bool cutter_take_slowly(struct cutter *c, size_t size, size_t more)
 {
   struct chunk *chunk = c->chunk;
 

@@ -46,8 +46,23 @@ enum fill cutter_fill(struct cutter *cutter);
 /** Make \p size bytes available. FILL_END: the file ends before that. */
 enum fill cutter_need(struct cutter *cutter, size_t size);
 
+/** cutter_take() for any message: the first of a chunk, the one that fills it, one that is too large. */
+bool cutter_take_slowly(struct cutter *cutter, size_t size, size_t more);
+
 /** The next \p size bytes are a message, or too large for one; \p more bytes behind them belong to neither. */
-bool cutter_take(struct cutter *cutter, size_t size, size_t more);
+static inline bool cutter_take(struct cutter *c, size_t size, size_t more)
+{
+  struct chunk *chunk = c->chunk;
+  const uint32_t count = chunk->count;
+
+  if (count == 0 || count + 1 >= c->most_records || size > c->largest) return cutter_take_slowly(c, size, more);
+  c->number++;
+  chunk->records[count] =
+    (struct chunk_record){(uint32_t)c->begin, (uint32_t)size, (uint32_t)(c->number - chunk->first_number)};
+  chunk->count = count + 1;
+  c->begin += size + more;
+  return true;
+}
 
 /** Drop \p size bytes, available or not. FILL_MORE: done. */
 enum fill cutter_skip(struct cutter *cutter, uint64_t size);

@@ -12,7 +12,6 @@
 #include <time.h>
 
 enum {
-  SEND_MOST = 64,            /* messages a call: few enough for all that is touched to stay in the nearest cache */
   RECEIVE_MOST = 64,         /* completions a call */
   YIELDS = 16,               /* looks without a sleep between them */
   LITTLE_BYTES = 1024,       /* pieces of no more than this are copied to the right size */
@@ -31,6 +30,7 @@ void pipeline_init(struct pipeline *p, struct run *run, struct chunks *chunks, s
   p->chunks = chunks;
   p->outlet = outlet;
   p->lane = lane;
+  p->hex_lines = result_is_hex_line(run);
   /* the newest message sent is less than capacity behind the oldest; as many more are noted and may be refused */
   while (cells < 2 * (uint64_t)run->settings->queue.capacity) cells *= 2;
   p->mask = cells - 1;
@@ -64,7 +64,7 @@ static void finish_chunk(struct pipeline *p, struct chunk *chunk)
   chunks_put_back(p->chunks, chunk);
 }
 
-static void finish_record(struct pipeline *p, struct chunk *chunk)
+static inline void finish_record(struct pipeline *p, struct chunk *chunk)
 {
   if (--chunk->left == 0) finish_chunk(p, chunk);
 }
@@ -137,29 +137,39 @@ static bool may_send(struct pipeline *p, uint64_t *room)
   return p->chunk != NULL;
 }
 
+/** Describe and note the next \p count messages. */
+static void prepare(struct pipeline *p, size_t count)
+{
+  struct pending *const pending = p->pending;
+  const uint64_t mask = p->mask, sent = p->sent;
+  struct chunk *chunk = p->chunk;
+  const struct chunk_record *records = &chunk->records[p->next];
+  const uint8_t *data = chunk->data;
+  size_t i;
+
+  for (i = 0; i < count; i++) {
+    p->messages[i].data = data + records[i].at;
+    p->messages[i].size = records[i].size;
+    pending[(sent + i) & mask] = (struct pending){chunk, &records[i]};
+  }
+  if (!p->run->settings->tags) return;
+  for (i = 0; i < count; i++) p->messages[i].tag = number_of(chunk, &records[i]);
+}
+
 /** Send some of the chunk at hand. \return whether anything was done. */
 static bool send_some(struct pipeline *p)
 {
-  gq_message messages[SEND_MOST];
   uint64_t ids[SEND_MOST];
-  struct chunk *chunk;
   uint64_t room;
-  size_t count, done = 0, i;
+  size_t count, done = 0;
   gq_status status;
 
   if (!may_send(p, &room)) return false;
-  chunk = p->chunk;
-  count = chunk->count - p->next;
+  count = p->chunk->count - p->next;
   if (count > room) count = (size_t)room;
   if (count > SEND_MOST) count = SEND_MOST;
-  for (i = 0; i < count; i++) {
-    const struct chunk_record *record = &chunk->records[p->next + i];
-
-    messages[i] = (gq_message){.data = chunk->data + record->at, .size = record->size,
-                               .tag = p->run->settings->tags ? number_of(chunk, record) : 0};
-    p->pending[(p->sent + i) & p->mask] = (struct pending){chunk, record};
-  }
-  status = gq_enqueue_batch(p->lane, messages, count, 0, p->sent ? NULL : ids, &done);
+  prepare(p, count);
+  status = gq_enqueue_batch(p->lane, p->messages, count, 0, p->sent ? NULL : ids, &done);
   if (p->sent == 0 && done) p->first_id = ids[0];
   p->sent += done;
   p->next += (uint32_t)done;
@@ -174,28 +184,37 @@ static bool send_some(struct pipeline *p)
 
 /* ----------------------------------------------------------------------------------------------- receiving */
 
-static void take_completion(struct pipeline *p, const gq_completion *completion, const struct pending *pending)
+/** Anything but a line of digits. */
+static void print_or_report(struct pipeline *p, const gq_completion *completion, const struct pending *pending)
 {
   const struct chunk_record *record = pending->record;
   struct chunk *chunk = pending->chunk;
 
-  if (!p->piece) {
-    p->piece = outlet_get(p->outlet);
-    p->piece_chunk = chunk->sequence;
-  }
-  p->piece->messages++;
   if (completion->status == GQ_OK) {
     const struct origin origin = {NULL, chunk->data ? chunk->data + record->at : NULL, record->size};
 
-    p->piece->result_bytes += completion->size;
     result_print(&p->piece->text, p->run, completion, p->run->settings->with_input ? &origin : NULL);
   } else {
     struct failure failure = failure_of(chunk, record);
 
     result_fail(p->run, completion, &failure);
   }
-  if (p->piece->text.used >= PIECE_BYTES) hand_over(p, false);
-  finish_record(p, chunk);
+}
+
+static inline void take_completion(struct pipeline *p, const gq_completion *completion, const struct pending *pending)
+{
+  struct piece *piece = p->piece;
+
+  if (!piece) {
+    piece = p->piece = outlet_get(p->outlet);
+    p->piece_chunk = pending->chunk->sequence;
+  }
+  piece->messages++;
+  piece->result_bytes += completion->size; /* 0 without a result */
+  if (p->hex_lines && completion->status == GQ_OK) result_print_hex_line(&piece->text, completion);
+  else print_or_report(p, completion, pending);
+  if (piece->text.used >= PIECE_BYTES) hand_over(p, false);
+  finish_record(p, pending->chunk);
 }
 
 /** \param wait_ns  for the first; 0: take what is there \return whether there was any. */

@@ -10,6 +10,8 @@
 #include "outlet.h"
 #include "run.h"
 
+enum { SEND_MOST = 64 }; /**< messages a call: few enough for all that is touched to stay in the nearest cache */
+
 /** A message that was sent and has not finished. */
 struct pending {
   struct chunk *chunk;
@@ -29,6 +31,9 @@ struct pipeline {
   struct outlet *outlet;
   gq_queue *lane;
   pthread_t thread;
+  bool hex_lines;                 /**< result_is_hex_line() */
+  gq_message messages[SEND_MOST]; /**< to be sent; of each the bytes are set, and the tag where there are tags. All else
+                                       stays zero */
   struct pending *pending;        /**< by the number of the message on this lane, from 0 on, modulo mask + 1 */
   uint64_t mask;
   uint64_t first_id;              /**< of message 0; ids of a lane count on from there */

@@ -32,12 +32,9 @@ static void set_length(struct buffer *text, size_t at)
   for (i = 0; i < 4; i++) text->data[at + (size_t)i] = (char)(length >> 8 * i);
 }
 
-/** What most results are, a line of digits, with as little as can be done for it. */
-static void print_hex_line(struct buffer *text, const gq_completion *completion)
+bool result_is_hex_line(const struct run *run)
 {
-  buffer_room(text, 2 * completion->size + 1);
-  buffer_add_hex(text, completion->data, completion->size);
-  text->data[text->used++] = '\n';
+  return run->settings->framing == FRAMING_LINES && run->format == GQ_OUTPUT_HEX && !run->settings->with_input;
 }
 
 void result_print(struct buffer *text, const struct run *run, const gq_completion *completion,
@@ -45,11 +42,6 @@ void result_print(struct buffer *text, const struct run *run, const gq_completio
 {
   const enum framing framing = run->settings->framing;
   const size_t start = text->used;
-
-  if (framing == FRAMING_LINES && run->format == GQ_OUTPUT_HEX && !origin) {
-    print_hex_line(text, completion);
-    return;
-  }
 
   if (framing == FRAMING_LEN32) buffer_add(text, "\0\0\0\0", 4);
   if (origin && origin->name && needs_escapes(origin->name)) buffer_add(text, "\\", 1);

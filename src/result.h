@@ -14,6 +14,19 @@ struct origin {
   size_t size;
 };
 
+/** Whether results are lines of digits and nothing else, as most are. */
+bool result_is_hex_line(const struct run *run);
+
+/** Add the result to \p text if result_is_hex_line(). Inline, for it costs as much as some handlers do. */
+static inline void result_print_hex_line(struct buffer *text, const gq_completion *completion)
+{
+  char *to = buffer_room(text, 2 * completion->size + 1);
+
+  write_hex(to, completion->data, completion->size);
+  to[2 * completion->size] = '\n';
+  text->used += 2 * completion->size + 1;
+}
+
 /** Add the result to \p text, framed as the settings say. \param origin  NULL without --with-input */
 void result_print(struct buffer *text, const struct run *run, const gq_completion *completion,
                   const struct origin *origin);
