@@ -110,10 +110,11 @@ def timed(command, given, stdin, stdout, feed=False, drain=False):
 
 
 class Subject:
-    """Something that turns the lines into digests: run() gives lines, seconds, seconds of the whole and a remark."""
+    """Something that turns the lines into digests: run() gives lines, seconds, seconds of the whole and a remark.
+    beside: the title of what it is compared with."""
 
-    def __init__(self, title, run):
-        self.title, self.run = title, run
+    def __init__(self, title, run, beside):
+        self.title, self.run, self.beside = title, run, beside
         self.best = None
         self.verdict = None
 
@@ -136,17 +137,24 @@ def describe_limit(stats):
     return "%s; idle: %s; threads that send: %d" % (limit, idle, stats["pipelines"])
 
 
-def gpuqueue_subject(given, handler, title, feed=False, drain=False):
+WAYS = (("file to file", False, False), ("pipe to file", True, False), ("pipe to pipe", True, True))
+
+
+def loop_title(way):
+    return "C loop, gpuqueue's handler, %s" % way
+
+
+def gpuqueue_subject(given, handler, way, feed, drain):
     def run(out):
         command = [given.program, "run", "--backend", given.options.backend, "--handler", handler, "--stats=json",
                    "--progress=never"] + shlex.split(given.options.options)
         whole, error = timed(command, given, given.input, out, feed, drain)
         stats = json.loads(error.strip().splitlines()[-1])
         return given.options.lines, stats["seconds"], whole, describe_limit(stats)
-    return Subject(title, run)
+    return Subject("gpuqueue run, " + way, run, loop_title(way))
 
 
-def loop_subject(given, title, name, flags):
+def loop_subject(given, title, name, flags, feed=False, drain=False, way="file to file"):
     def run(out):
         program = given.path("loop-" + name)
         if not os.path.exists(program):
@@ -156,9 +164,9 @@ def loop_subject(given, title, name, flags):
             subprocess.run([compiler, "-O2", *flags, "-I" + os.path.join(TOP, "cuda"),
                             "-I" + os.path.join(TOP, "lib"), "-o", program,
                             os.path.join(TOP, "tests", "compare", "filter_loop.c"), "-ldl"], check=True, timeout=60)
-        seconds = timed([program], given, given.input, out)[0]
+        seconds = timed([program], given, given.input, out, feed, drain)[0]
         return given.options.lines, seconds, seconds, "one thread"
-    return Subject(title, run)
+    return Subject(title, run, loop_title(way))
 
 
 def python_subject(given):
@@ -170,7 +178,7 @@ def python_subject(given):
                 target.write(hashlib.sha256(line[:-1]).hexdigest() + "\n")
         seconds = time.perf_counter() - start
         return lines, seconds, seconds, "one thread; %d lines" % lines
-    return Subject("Python, hashlib", run)
+    return Subject("Python, hashlib", run, loop_title("file to file"))
 
 
 def coreutils_subject(given):
@@ -193,15 +201,15 @@ def coreutils_subject(given):
                 raise SystemExit("sha256sum failed")
         seconds = time.perf_counter() - start
         return lines, seconds, seconds, "a file a line; %d of them" % lines
-    return Subject("coreutils, sha256sum", run)
+    return Subject("coreutils, sha256sum", run, loop_title("file to file"))
 
 
 def subjects(given, handler):
-    yield loop_subject(given, "C loop, gpuqueue's handler", handler,
-                       ["-DHANDLER_HEADER=<handlers/%s.h>" % handler, "-DHANDLER=gq_linked_" + handler])
-    yield gpuqueue_subject(given, handler, "gpuqueue run, file to file")
-    yield gpuqueue_subject(given, handler, "gpuqueue run, pipe to file", feed=True)
-    yield gpuqueue_subject(given, handler, "gpuqueue run, pipe to pipe", feed=True, drain=True)
+    flags = ["-DHANDLER_HEADER=<handlers/%s.h>" % handler, "-DHANDLER=gq_linked_" + handler]
+    for way, feed, drain in WAYS:
+        yield loop_subject(given, loop_title(way), handler, flags, feed, drain, way)
+    for way, feed, drain in WAYS:
+        yield gpuqueue_subject(given, handler, way, feed, drain)
     if handler == "sha256":
         yield loop_subject(given, "C loop, OpenSSL's libcrypto", "libcrypto", ["-DLIBCRYPTO"])
         yield python_subject(given)
@@ -246,14 +254,14 @@ def measure(given, subject):
 
 def print_table(handler, all_subjects):
     rate = {s.title: s.best[0] / s.best[1] for s in all_subjects if s.best}
-    loop = rate.get(all_subjects[0].title)
     print("\n## %s\n" % handler)
-    print("| what | M lines/s | to the C loop | whole command, s | compared | what limits it |")
+    print("| what | M lines/s | to the C loop, the same way | whole command, s | compared | what limits it |")
     print("| --- | --- | --- | --- | --- | --- |")
     for s in all_subjects:
         if s.best is None:
             print("| %s | | | | %s | |" % (s.title, s.verdict))
             continue
+        loop = rate.get(s.beside)
         print("| %s | %.3g | %s | %.3g | %s | %s |" % (
             s.title, rate[s.title] / 1e6, "%.2f x" % (rate[s.title] / loop) if loop else "", s.best[2], s.verdict,
             s.best[3]))
