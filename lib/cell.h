@@ -63,18 +63,28 @@ GQ_CONSUMER void gq_cell_put8(gq_unit *cell, uint32_t tag, const gq_cell_view *v
   for (i = GQ_HEAD_WORDS; i-- > 0;) gq_word_put(cell, i, view->head[i], tag);
 }
 
-GQ_CONSUMER int gq_cell_get8(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
+/* Head and extension words. \return how many there are; 0 if one is not there yet. */
+GQ_CONSUMER uint32_t gq_fixed_get8(const gq_unit *cell, uint32_t tag, gq_cell_view *view)
 {
-  uint32_t i, used, fixed;
+  uint32_t i, fixed;
 
   for (i = 0; i < GQ_HEAD_WORDS; i++)
     if (!gq_word_get(cell, i, &view->head[i], tag)) return 0;
   fixed = GQ_HEAD_WORDS + (view->head[1] & GQ_CELL_EXT ? GQ_EXT_WORDS : 0u);
-  used = gq_used_words(view->head[0], view->head[1]);
-  if (used > gq_cell_words(units, 8)) used = fixed; /* malformed: gq_job_decode() will say so */
   for (; i < fixed; i++)
     if (!gq_word_get(cell, i, &view->ext[i - GQ_HEAD_WORDS], tag)) return 0;
-  for (; i < used; i++) {
+  return fixed;
+}
+
+GQ_CONSUMER int gq_cell_get8(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
+{
+  const uint32_t fixed = gq_fixed_get8(cell, tag, view);
+  uint32_t i, used;
+
+  if (fixed == 0) return 0;
+  used = gq_used_words(view->head[0], view->head[1]);
+  if (used > gq_cell_words(units, 8)) used = fixed; /* malformed: gq_job_decode() will say so */
+  for (i = fixed; i < used; i++) {
     uint32_t word;
 
     if (!gq_word_get(cell, i, &word, tag)) return 0;
@@ -140,21 +150,24 @@ GQ_INLINE int gq_triple_get(const gq_unit *unit, uint32_t *words, uint32_t tag)
   return v[3] == tag;
 }
 
+/* Head and extension words. \return how many units they are; 0 if one is not there yet. */
+GQ_INLINE uint32_t gq_fixed_get16(const gq_unit *cell, uint32_t tag, gq_cell_view *view)
+{
+  if (!gq_triple_get(cell, view->head, tag)) return 0;
+  if (!(view->head[1] & GQ_CELL_EXT)) return 1;
+  return gq_triple_get(cell + 1, view->ext, tag) && gq_triple_get(cell + 2, view->ext + 3, tag) ? 3 : 0;
+}
+
 GQ_INLINE int gq_cell_get16(const gq_unit *cell, uint32_t units, uint32_t tag, gq_cell_view *view, void *payload)
 {
-  const gq_vec tags = {tag, tag, tag, tag}, head = gq_vec_ld(cell);
-  const uint32_t size = head[0], flags = head[1];
+  const uint32_t fixed = gq_fixed_get16(cell, tag, view), size = view->head[0];
+  const gq_vec tags = {tag, tag, tag, tag};
   gq_vec wrong = {0, 0, 0, 0}; /* its last word: bits in which some unit's tag differs */
-  const gq_unit *unit = cell + 1, *end;
+  const gq_unit *unit = cell + fixed, *end;
   uint8_t *to = payload;
 
-  if (head[3] != tag) return 0;
-  view->head[0] = size, view->head[1] = flags, view->head[2] = head[2];
-  if (flags & GQ_CELL_EXT) {
-    if (!gq_triple_get(unit, view->ext, tag) || !gq_triple_get(unit + 1, view->ext + 3, tag)) return 0;
-    unit += 2;
-  }
-  if (flags & GQ_CELL_SLOT) return 1;
+  if (fixed == 0) return 0;
+  if (view->head[1] & GQ_CELL_SLOT) return 1;
   if (size > (units - (uint32_t)(unit - cell)) * 12) return 1; /* malformed: gq_job_decode() will say so */
   for (end = unit + (size + 11) / 12; unit < end; unit++) {
     const gq_vec v = gq_vec_ld(unit);
@@ -255,6 +268,16 @@ GQ_INLINE int gq_cell_get(const gq_unit *cell, uint32_t units, uint32_t unit_byt
 #endif
   (void)unit_bytes;
   return gq_cell_get8(cell, units, tag, view, payload);
+}
+
+/** gq_cell_get() for a submission whose payload is not wanted: its lines are not touched, nor its tags looked at. */
+GQ_INLINE int gq_cell_get_fixed(const gq_unit *cell, uint32_t unit_bytes, uint32_t tag, gq_cell_view *view)
+{
+#if !defined(GQ_NO_UNIT16) && !defined(GQ_MODEL)
+  if (unit_bytes == 16) return gq_fixed_get16(cell, tag, view) != 0;
+#endif
+  (void)unit_bytes;
+  return gq_fixed_get8(cell, tag, view) != 0;
 }
 
 /** gq_cell_get() for a completion, of which no more is wanted to know than whether it is complete. */

@@ -246,7 +246,7 @@ void gq_lane_recall(const gq_lane *lane, uint64_t position, gq_finished *finishe
   const gq_unit *cell = lane->submissions + (position & lane->ring_mask) * lane->units;
   gq_cell_view view;
 
-  if (!gq_cell_get(cell, lane->units, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view, NULL)) return;
+  if (!gq_cell_get_fixed(cell, lane->unit_bytes, gq_tag(position, lane->ring_log2), &view)) return;
   if (view.head[1] & GQ_CELL_SLOT) finished->slot = (uint64_t)view.head[2] * GQ_SLOT_BYTES;
   if (!(view.head[1] & GQ_CELL_EXT)) return;
   finished->key = view.ext[GQ_EXT_KEY] | (uint64_t)view.ext[GQ_EXT_KEY + 1] << 32;

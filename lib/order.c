@@ -31,6 +31,18 @@ static inline void prefetch(gq_cells completions, uint64_t position)
 #endif
 }
 
+/* Key, tag and slots of a message stand in its submission, which its sender wrote: whoever takes the result looks them up
+ * there. */
+static inline void prefetch_recalled(const gq_lane *lane, gq_cells completions, uint64_t position)
+{
+#if !defined(GQ_MODEL)
+  if (gq_head_flags(gq_cells_at(completions, position), completions.unit_bytes) & GQ_CELL_RECALL)
+    __builtin_prefetch(gq_lane_submission(lane, position));
+#else
+  (void)lane, (void)completions, (void)position;
+#endif
+}
+
 /* Read up to \p max entries of the completion order, from entry d on. \return how many are there; 0 with \p *newer set
  * if d is out of date, and *newer is where the entries that are left begin. */
 static size_t read_entries(const gq_lane *lane, uint64_t d, uint64_t *positions, size_t max, uint64_t *newer)
@@ -80,7 +92,10 @@ static size_t count_ended(const gq_lane *lane, uint64_t *positions, size_t n)
   size_t ended;
 
   for (ended = 0; ended < n; ended++) {
-    if (gq_cells_have(completions, positions[ended])) continue;
+    if (gq_cells_have(completions, positions[ended])) {
+      prefetch_recalled(lane, completions, positions[ended]);
+      continue;
+    }
     if (!gq_lane_is_over(lane, positions[ended])) break;
     positions[ended] = NONE;
   }

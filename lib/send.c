@@ -159,6 +159,7 @@ static gq_status send_prepared_run(gq_queue *queue, const gq_message *messages, 
                                    uint64_t *bytes, size_t *sent)
 {
   gq_lane *lane = queue->lane;
+  const gq_cells cells = gq_lane_cells(lane, lane->submissions);
   gq_outgoing out[BATCH];
   size_t ready = 0;
   uint64_t first = 0, now;
@@ -175,6 +176,7 @@ static gq_status send_prepared_run(gq_queue *queue, const gq_message *messages, 
   for (size_t i = *sent; i < ready; i++) gq_lane_unprepare(lane, &out[i], GQ_NO_SLOT);
   now = stamp_time(first, *sent);
   for (size_t i = 0; i < *sent; i++) {
+    prefetch_cell(cells, first + i + AHEAD);
     gq_lane_publish(lane, first + i, &out[i], true, now);
     if (ids) ids[i] = gq_id_make(lane->index, first + i);
     *bytes += messages[i].size;

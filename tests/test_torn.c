@@ -20,6 +20,7 @@
 typedef struct planned {
   gq_unit cell[UNITS_MOST];
   uint32_t units, unit_bytes, pieces, needed; /* needed: so many from the front; the others may never come */
+  uint32_t fixed;                             /* pieces of these that are head and extension */
   uint32_t tag, size, flags;
   unsigned char payload[512];
 } planned;
@@ -41,6 +42,7 @@ static void plan(planned *p, uint32_t units, uint32_t unit_bytes, uint32_t tag, 
   p->units = units, p->unit_bytes = unit_bytes, p->pieces = units * 16 / unit_bytes;
   p->tag = tag, p->size = size, p->flags = flags;
   p->needed = (gq_used_words(size, flags) + words_a_piece - 1) / words_a_piece;
+  p->fixed = (GQ_HEAD_WORDS + (flags & GQ_CELL_EXT ? GQ_EXT_WORDS : 0)) / words_a_piece;
   for (size_t i = 0; i < GQ_EXT_WORDS; i++) view.ext[i] = tag * 100 + (uint32_t)i;
   if (flags & GQ_CELL_EXT) view.ext[GQ_EXT_ROOM] = 0;   /* no result slot, should a queue run it */
   view.ext[GQ_EXT_KEY] = view.ext[GQ_EXT_KEY + 1] = 0;
@@ -92,17 +94,24 @@ static void expect_accepted_when_whole(gq_unit *cell, const planned *p, const ui
 {
   unsigned char payload[528];
   gq_cell_view view;
-  uint32_t missing = p->needed;
+  uint32_t missing = p->needed, missing_fixed = p->fixed;
   for (uint32_t i = 0; i < pieces; i++) {
     const bool accepted = gq_cell_get(cell, p->units, p->unit_bytes, p->tag, &view, payload);
     ck_assert_msg(!accepted || missing == 0, "%u-byte units, message of %u: accepted with %u of %u pieces missing",
                   p->unit_bytes, p->size, missing, p->needed);
     if (!p->flags)   /* as a completion, which has no extension words */
       ck_assert_int_eq(gq_cell_is_whole(cell, p->units, p->unit_bytes, p->tag), accepted);
+    ck_assert_int_eq(gq_cell_get_fixed(cell, p->unit_bytes, p->tag, &view), missing_fixed == 0);
     write_piece(cell, p, order[i]);
     if (order[i] < p->needed) missing--;
+    if (order[i] < p->fixed) missing_fixed--;
   }
   ck_assert_uint_eq(missing, 0);
+  memset(&view, 0, sizeof view);
+  ck_assert(gq_cell_get_fixed(cell, p->unit_bytes, p->tag, &view));
+  ck_assert_uint_eq(view.head[0], p->size);
+  ck_assert_uint_eq(view.head[1], p->flags);
+  if (p->flags & GQ_CELL_EXT) ck_assert_uint_eq(view.ext[GQ_EXT_TAG], p->tag * 100 + GQ_EXT_TAG);
   ck_assert(gq_cell_get(cell, p->units, p->unit_bytes, p->tag, &view, payload));
   ck_assert_uint_eq(view.head[0], p->size);
   ck_assert_uint_eq(view.head[1], p->flags);
